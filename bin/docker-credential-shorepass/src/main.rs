@@ -1,0 +1,3 @@
+//! Docker credential helper for Shorepass registries.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The Shorepass server and its command line.
+
+fn main() {}

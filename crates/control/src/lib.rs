@@ -1,0 +1,1 @@
+//! Management operations on resources: validated, authorised, audited.

@@ -1,0 +1,1 @@
+//! Proving who: secrets, signing keys, registry tokens, certificates.

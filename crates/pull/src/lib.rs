@@ -1,0 +1,1 @@
+//! Pull credentials from a registry: the challenge, the exchange, the tokens; docker and podman logins.

@@ -1,0 +1,1 @@
+//! OCI distribution: uploads, blobs, manifests, tags, referrers, mounts, locks.

@@ -1,0 +1,1 @@
+//! One router, connection origin, authentication, and the faces.

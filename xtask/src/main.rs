@@ -1,0 +1,3 @@
+//! `cargo xtask`: what the repository does to itself.
+
+fn main() {}
