@@ -1,0 +1,216 @@
+//! The metadata store: one trait, one SQL text, two databases.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use shorepass_core::{Digest, Reference, RegistryName, RepositoryName, Tag, Timestamp};
+use uuid::Uuid;
+
+use crate::StoreError;
+use crate::rows::{
+    AdminPasswordRow, BlobRow, DeleteOutcome, LocksPatch, ManifestRow, ManifestSummary, PutManifest, PutOutcome,
+    ReferrerRow, RegistryRecord, RegistryRow, RepositoryLookup, RepositoryRow, RepositoryStats, ResourceGroupRow,
+    SigningKeyRow, SubscriptionRow, TagRow, Target, TenantRow, UploadRow,
+};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// Everything the server knows but the bytes of blobs.
+///
+/// Every method is one transaction: it is done whole and durable when it returns `Ok`, or not at all. Look-ups answer
+/// `None` for what is not there. Lists are ordered by the bytes of the name (or digest) and start behind `after`.
+#[async_trait]
+pub trait MetaStore: fmt::Debug + Send + Sync {
+    /// Applies what migrations are missing, under a lock that other servers respect.
+    async fn migrate(&self) -> Result<()>;
+
+    /// One cheap round trip to the database.
+    async fn ping(&self) -> Result<()>;
+
+    // --- tenants and registries
+
+    /// Creates the first tenant, subscription, resource group and registry, if there is no tenant yet. `true` when it did.
+    async fn bootstrap(
+        &self,
+        tenant: &TenantRow,
+        subscription: &SubscriptionRow,
+        group: &ResourceGroupRow,
+        registry: &RegistryRow,
+    ) -> Result<bool>;
+
+    /// The resource group the first registry is in: where registries go that name none.
+    async fn default_resource_group(&self) -> Result<Option<ResourceGroupRow>>;
+
+    /// `false` when a registry of that name exists.
+    async fn create_registry(&self, registry: &RegistryRow) -> Result<bool>;
+
+    /// All live registries with their admin passwords, by name.
+    async fn registries(&self) -> Result<Vec<RegistryRecord>>;
+
+    async fn registry(&self, name: &RegistryName) -> Result<Option<RegistryRecord>>;
+
+    /// Stores `registry` (tier, settings, `admin_epoch`, `updated_at`) if the stored etag is `registry.etag`, and raises
+    /// the etag. `false` when it was changed or deleted meanwhile.
+    async fn update_registry(&self, registry: &RegistryRow) -> Result<bool>;
+
+    /// The name is free at once, its content is no longer reachable, and collection removes it later in bounded steps.
+    /// `false` when there was none.
+    async fn delete_registry(&self, id: Uuid, now: Timestamp) -> Result<bool>;
+
+    /// Sets the password of `row.slot`, replacing the one there.
+    async fn put_admin_password(&self, row: &AdminPasswordRow) -> Result<()>;
+
+    /// A number that every change of a registry, its settings or its admin passwords raises, in the same transaction.
+    async fn policy_generation(&self) -> Result<i64>;
+
+    // --- secrets of the server
+
+    /// The server-wide secret of that name; `candidate` becomes it when there is none. All servers of one database get
+    /// the same answer.
+    async fn server_secret(&self, name: &str, candidate: &[u8]) -> Result<Vec<u8>>;
+
+    /// All keys that are not retired by `now`, oldest first.
+    async fn signing_keys(&self, now: Timestamp) -> Result<Vec<SigningKeyRow>>;
+
+    /// Adds a key; all others of its algorithm and any other that have no `retired_at` get `retire_others_at`. With
+    /// `only_if_none` nothing happens when a live key exists (two servers starting at once); `false` then.
+    async fn add_signing_key(&self, key: &SigningKeyRow, retire_others_at: Timestamp, only_if_none: bool) -> Result<bool>;
+
+    // --- repositories
+
+    async fn repository(&self, registry_id: Uuid, name: &RepositoryName) -> Result<RepositoryLookup>;
+
+    /// Live repositories that hold at least one manifest, by name; with `listed_only` those whose `list_enabled` is on.
+    async fn repositories(
+        &self,
+        registry_id: Uuid,
+        after: Option<&str>,
+        limit: i64,
+        listed_only: bool,
+    ) -> Result<Vec<RepositoryRow>>;
+
+    async fn repository_stats(&self, repository_id: Uuid) -> Result<RepositoryStats>;
+
+    async fn lock_repository(
+        &self,
+        repository_id: Uuid,
+        patch: &LocksPatch,
+        now: Timestamp,
+    ) -> Result<Option<RepositoryRow>>;
+
+    /// Deletes with all tags and manifests; `Locked` when the repository, a tag or a manifest in it forbids deletion
+    /// (`write_enabled` or `delete_enabled` off). The name is free at once; the content goes in bounded steps later.
+    async fn delete_repository(&self, repository_id: Uuid, now: Timestamp) -> Result<DeleteOutcome>;
+
+    // --- blobs
+
+    /// The blob, if it is linked to the repository.
+    async fn blob(&self, repository_id: Uuid, digest: &Digest) -> Result<Option<BlobRow>>;
+
+    /// Links a finished object to the repository (creating both rows as needed) and forgets the upload. Answers the
+    /// repository and the row that holds: where another upload of the same bytes came first, that one's; the loser's key
+    /// is then handed to collection in the same transaction. `None` when the upload was already committed or cancelled
+    /// (`upload` names a row that is not there), and nothing was written.
+    async fn commit_blob(
+        &self,
+        target: &Target,
+        blob: &BlobRow,
+        upload: Option<Uuid>,
+    ) -> Result<Option<(RepositoryRow, BlobRow)>>;
+
+    /// Links a blob of `source` (a repository of any registry) to the target. `None` when the source does not hold it.
+    async fn mount_blob(&self, source: Uuid, target: &Target, digest: &Digest) -> Result<Option<BlobRow>>;
+
+    /// Removes the link. `NotFound` without one; `Locked` where a manifest of the repository still needs the blob.
+    async fn unlink_blob(&self, repository_id: Uuid, digest: &Digest, now: Timestamp) -> Result<DeleteOutcome>;
+
+    // --- uploads
+
+    async fn create_upload(&self, upload: &UploadRow) -> Result<()>;
+
+    async fn upload(&self, id: Uuid) -> Result<Option<UploadRow>>;
+
+    /// Stores offset, state and `updated_at` if the stored version is `upload.version`, and raises it. `false` when
+    /// somebody else was faster, or the upload is gone.
+    async fn save_upload(&self, upload: &UploadRow) -> Result<bool>;
+
+    /// Forgets the upload and hands its object to collection. `false` without one.
+    async fn delete_upload(&self, id: Uuid, now: Timestamp) -> Result<bool>;
+
+    /// Uploads nobody touched since `before`.
+    async fn stale_uploads(&self, before: Timestamp, limit: i64) -> Result<Vec<UploadRow>>;
+
+    // --- manifests and tags
+
+    async fn put_manifest(&self, put: &PutManifest) -> Result<PutOutcome>;
+
+    /// By tag or digest, with the locks of both the manifest and, when asked by tag, the tag (a lock of either counts).
+    async fn manifest(&self, repository_id: Uuid, reference: &Reference) -> Result<Option<ManifestRow>>;
+
+    async fn manifest_summary(&self, repository_id: Uuid, digest: &Digest) -> Result<Option<ManifestSummary>>;
+
+    async fn manifests(&self, repository_id: Uuid, after: Option<&str>, limit: i64) -> Result<Vec<ManifestSummary>>;
+
+    async fn lock_manifest(
+        &self,
+        repository_id: Uuid,
+        digest: &Digest,
+        patch: &LocksPatch,
+        now: Timestamp,
+    ) -> Result<Option<ManifestSummary>>;
+
+    /// Deletes the manifest and the tags that point to it. `Locked` when it, one of those tags or the repository forbids
+    /// deletion.
+    async fn delete_manifest(&self, repository_id: Uuid, digest: &Digest, now: Timestamp) -> Result<DeleteOutcome>;
+
+    async fn tag(&self, repository_id: Uuid, tag: &Tag) -> Result<Option<TagRow>>;
+
+    async fn tags(
+        &self,
+        repository_id: Uuid,
+        after: Option<&str>,
+        limit: i64,
+        listed_only: bool,
+    ) -> Result<Vec<TagRow>>;
+
+    async fn lock_tag(
+        &self,
+        repository_id: Uuid,
+        tag: &Tag,
+        patch: &LocksPatch,
+        now: Timestamp,
+    ) -> Result<Option<TagRow>>;
+
+    /// Removes the tag and leaves the manifest. `Locked` when the tag or the repository forbids deletion.
+    async fn delete_tag(&self, repository_id: Uuid, tag: &Tag, now: Timestamp) -> Result<DeleteOutcome>;
+
+    async fn referrers(
+        &self,
+        repository_id: Uuid,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        after: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<ReferrerRow>>;
+
+    // --- collection: bounded steps, driven by queues that the operations above fill; never a walk
+
+    /// Looks at up to `limit` due entries of the review queues (links of repositories no manifest needs, blobs without
+    /// links, content of deleted repositories and registries) and removes what nothing needs; answers how many entries it
+    /// looked at. What becomes unreachable in the blob store goes to the list of dead objects.
+    async fn collect(&self, now: Timestamp, limit: i64) -> Result<i64>;
+
+    /// Keys of objects that no row names any more.
+    async fn dead_objects(&self, limit: i64) -> Result<Vec<DeadObject>>;
+
+    /// The object is gone from the blob store.
+    async fn forget_dead_object(&self, key: &str) -> Result<()>;
+}
+
+/// An object to delete from the blob store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadObject {
+    pub key: String,
+    /// The sealed state of the upload it came from, if it was never finished (a multipart upload has to be aborted).
+    pub upload_state: Option<Vec<u8>>,
+}
