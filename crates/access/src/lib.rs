@@ -1,1 +1,15 @@
-//! The one decision: may this principal do this action on this resource, now? Its answer is a permit.
+//! The one decision: may this caller do this action on this repository, now? The answer is a [`Permit`], and what touches
+//! content takes a permit: a handler that did not ask does not compile.
+//!
+//! So far the principals are a registry's admin account, the local operator and anonymous; the directory's come with their
+//! issue, and are then decided here too.
+
+mod authoriser;
+mod caller;
+mod directory;
+mod permit;
+
+pub use authoriser::{Authoriser, Denial};
+pub use caller::{Caller, Ceiling};
+pub use directory::{Directory, Unavailable};
+pub use permit::{Catalog, Delete, Grant, Manage, MetadataRead, MetadataWrite, Permit, Pull, Push};
