@@ -150,6 +150,16 @@ impl LocalServer {
         understood(&path, self.post(&path, &body).await?)
     }
 
+    /// The port on which the server serves its registries.
+    ///
+    /// # Errors
+    /// See [`LocalServer::get`].
+    pub async fn endpoint_port(&self) -> Result<Option<u16>, LocalError> {
+        let health = self.get("/api/v1/health").await?;
+        let endpoint = health.get("endpoint").and_then(Value::as_str);
+        Ok(endpoint.and_then(|url| url::Url::parse(url).ok()?.port_or_known_default()))
+    }
+
     /// `path` with its query, if any. An answer without a body is `Value::Null`.
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, LocalError> {
         let talk = |source| self.failure(source);
