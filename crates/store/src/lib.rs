@@ -8,6 +8,7 @@ pub mod blob;
 pub mod error;
 pub mod meta;
 pub mod rows;
+pub mod sql;
 
 pub use audit::{AuditQuery, AuditStore};
 pub use blob::{BlobKey, BlobStore, BlobStream, BlobWriter, WriteState};

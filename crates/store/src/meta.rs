@@ -74,7 +74,12 @@ pub trait MetaStore: fmt::Debug + Send + Sync {
 
     /// Adds a key; all others of its algorithm and any other that have no `retired_at` get `retire_others_at`. With
     /// `only_if_none` nothing happens when a live key exists (two servers starting at once); `false` then.
-    async fn add_signing_key(&self, key: &SigningKeyRow, retire_others_at: Timestamp, only_if_none: bool) -> Result<bool>;
+    async fn add_signing_key(
+        &self,
+        key: &SigningKeyRow,
+        retire_others_at: Timestamp,
+        only_if_none: bool,
+    ) -> Result<bool>;
 
     // --- repositories
 

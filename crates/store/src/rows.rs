@@ -39,6 +39,32 @@ pub enum Tier {
     Premium,
 }
 
+impl Tier {
+    pub const ALL: [Self; 3] = [Self::Basic, Self::Standard, Self::Premium];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Basic => "Basic",
+            Self::Standard => "Standard",
+            Self::Premium => "Premium",
+        }
+    }
+}
+
+/// A text that names no tier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the tiers are `Basic`, `Standard` and `Premium`")]
+pub struct TierError;
+
+impl std::str::FromStr for Tier {
+    type Err = TierError;
+    /// In any case, as `az` takes it.
+    fn from_str(input: &str) -> Result<Self, TierError> {
+        Self::ALL.into_iter().find(|tier| tier.as_str().eq_ignore_ascii_case(input)).ok_or(TierError)
+    }
+}
+
 /// What an operator can change of a registry. Kept as one JSON column, so that a later setting needs no migration; every
 /// field has a default that is safe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -285,7 +311,11 @@ pub enum PutOutcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeleteOutcome {
     /// With the tags that went with it.
-    Deleted { tags: Vec<Tag> },
+    Deleted {
+        tags: Vec<Tag>,
+    },
     NotFound,
-    Locked { what: String },
+    Locked {
+        what: String,
+    },
 }

