@@ -11,6 +11,17 @@ use uuid::Uuid;
 
 use crate::StoreError;
 
+mod fence;
+mod local;
+mod s3;
+
+pub(crate) use local::blocking;
+pub use local::LocalBlobStore;
+pub use s3::{S3BlobStore, S3Config};
+
+/// The most bytes a reader is handed at once.
+const PIECE: u64 = 256 * 1024;
+
 /// An object's key: `blobs/<first two hex digits>/<uuid>`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BlobKey(String);
@@ -49,29 +60,41 @@ pub struct WriteState {
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Multipart {
+    /// Empty until there is a first full part.
     pub upload_id: String,
     /// Part ids (ETags) in order.
     pub parts: Vec<String>,
     /// Bytes after the last full part, kept in an object of their own between requests.
     pub tail: u64,
+    /// The tail's ETag: what another writer left under the same name is not taken for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail_tag: Option<String>,
+    /// Length of the checkpoint before this one, if it had a tail: nobody needs that tail once this state is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_tail: Option<u64>,
 }
 
 pub type BlobStream = BoxStream<'static, Result<Bytes, StoreError>>;
 
 /// Objects by key. An object is written once, from its begin to its end, and is then immutable.
+///
+/// Of two writers of one object the newer wins: what the older one does from then on is `Refused`. (Otherwise the bytes
+/// under a digest that was already committed could be exchanged by a second request on the same upload.)
 #[async_trait]
 pub trait BlobStore: fmt::Debug + Send + Sync {
     /// A writer that goes on from `state` (`WriteState::default()` begins). Bytes beyond `state.length` that an
-    /// interrupted writer left are discarded. `Refused` when the bytes before it are not all there.
+    /// interrupted writer left are discarded. `Refused` when the bytes before it are not all there; when the object is already finished, here
+    /// or by `finish`.
     async fn writer(&self, key: &BlobKey, state: &WriteState) -> Result<Box<dyn BlobWriter>, StoreError>;
 
-    /// The bytes of `range` (end exclusive, within the object's size), in pieces of at most 256 KiB.
+    /// The bytes of `range` (end exclusive, within the object's size), in pieces of at most 256 KiB. `Corrupt` when the
+    /// object is missing or shorter: the caller has a row that says otherwise.
     async fn read(&self, key: &BlobKey, range: Range<u64>) -> Result<BlobStream, StoreError>;
 
     /// Bytes of a finished object; `None` when there is none.
     async fn size(&self, key: &BlobKey) -> Result<Option<u64>, StoreError>;
 
-    /// Removes a finished object, or what `state` tells of an unfinished one. That it is not there is no error.
+    /// Removes the object, finished or not, and what `state` tells of an unfinished one. That it is not there is no error.
     async fn delete(&self, key: &BlobKey, state: Option<&WriteState>) -> Result<(), StoreError>;
 
     /// One cheap round trip that shows that the store can be written.
