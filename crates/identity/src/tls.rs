@@ -26,10 +26,13 @@ const STARTS: i64 = -1;
 
 const CA_DAYS: i64 = 3650;
 
+/// It ends at midnight; so many days from now it is still good.
+const CA_CERTAIN_DAYS: u32 = 3649;
+
 /// With the day before it 397 days, the most that clients accept of a server certificate (CA/Browser Forum, 6.3.2).
 const LEAF_DAYS: i64 = 396;
 
-/// It ends at midnight; so many days from now it is still good.
+/// As for the authority.
 const LEAF_CERTAIN_DAYS: u32 = 395;
 
 /// A certificate with less than this left is renewed at the next call.
@@ -52,14 +55,17 @@ pub struct SelfSigned {
 struct Record {
     names: Vec<String>,
     not_after: Timestamp,
-    /// SHA-256 of authority, certificate and key, in hex: files that were exchanged, or written halfway, do not match.
+    /// SHA-256 of certificate and key, in hex: files that were exchanged, or written halfway, do not match.
     files: String,
+    authority_not_after: Timestamp,
+    /// SHA-256 of the authority's certificate, in hex.
+    authority: String,
 }
 
 /// The certificate for `names` (host names and IP addresses) under `dir`, made if it is not there, ends within 30 days,
 /// or is for other names. The authority behind it is made once, so that clients which trust it go on doing so.
 ///
-/// Strict under RFC 5280: Python's `VERIFY_X509_STRICT`, OpenSSL's `-x509_strict`, Go and rustls accept it. Private keys
+/// Strict under RFC 5280: Python's `VERIFY_X509_STRICT`, OpenSSL's `-x509_strict` and rustls accept it. Private keys
 /// are readable by the owner alone.
 ///
 /// # Errors
@@ -74,34 +80,46 @@ pub fn self_signed(dir: &Path, names: &[String], clock: &dyn Clock) -> Result<Se
     };
     let now = clock.now();
     let record_path = dir.join("made.json");
-    if still_good(&made, &record_path, &names, now) {
+    let record = fs::read(&record_path).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok());
+    let record = record.filter(|record| record.authority_holds(&made, now));
+    if record.as_ref().is_some_and(|record| record.leaf_holds(&made, &names, now)) {
         return Ok(made);
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| file(dir, source))?;
-    let authority = authority(dir, &made.ca_pem, now)?;
-    let (certificate, key) = leaf(&authority, &names, now)?;
+    let issuer = authority(dir, &made.ca_pem, record.is_some(), now)?;
+    let (certificate, key) = leaf(&issuer, &names, now)?;
     write(&made.key_pem, key.as_bytes(), 0o600)?;
     write(&made.cert_pem, certificate.as_bytes(), 0o644)?;
-    let not_after = now.plus(DAY * LEAF_CERTAIN_DAYS);
-    let record = Record { names, not_after, files: fingerprint(&made).unwrap_or_default() };
-    // Last: without a record that matches, everything but the authority is made anew.
+    let record = Record {
+        names,
+        not_after: now.plus(DAY * LEAF_CERTAIN_DAYS),
+        files: fingerprint(&[&made.cert_pem, &made.key_pem]).unwrap_or_default(),
+        authority_not_after: record.map_or(now.plus(DAY * CA_CERTAIN_DAYS), |record| record.authority_not_after),
+        authority: fingerprint(&[&made.ca_pem]).unwrap_or_default(),
+    };
+    // Last: without a record that matches, everything but the authority's key is made anew.
     write(&record_path, serde_json::to_string_pretty(&record).unwrap_or_default().as_bytes(), 0o644)?;
     made.created = true;
     Ok(made)
 }
 
-fn still_good(made: &SelfSigned, record: &Path, names: &[String], now: Timestamp) -> bool {
-    let Some(record) = fs::read(record).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok()) else {
-        return false;
-    };
-    record.names == names
-        && record.not_after > now.plus(RENEW_BEFORE)
-        && fingerprint(made).is_some_and(|files| files == record.files)
+impl Record {
+    fn leaf_holds(&self, made: &SelfSigned, names: &[String], now: Timestamp) -> bool {
+        self.names == names
+            && self.not_after > now.plus(RENEW_BEFORE)
+            && fingerprint(&[&made.cert_pem, &made.key_pem]).is_some_and(|files| files == self.files)
+    }
+
+    /// Whether it is whole and outlives a leaf made now.
+    fn authority_holds(&self, made: &SelfSigned, now: Timestamp) -> bool {
+        self.authority_not_after > now.plus(DAY * (LEAF_CERTAIN_DAYS + 2))
+            && fingerprint(&[&made.ca_pem]).is_some_and(|authority| authority == self.authority)
+    }
 }
 
-fn fingerprint(made: &SelfSigned) -> Option<String> {
+fn fingerprint(paths: &[&Path]) -> Option<String> {
     let mut context = digest::Context::new(&digest::SHA256);
-    for path in [&made.ca_pem, &made.cert_pem, &made.key_pem] {
+    for path in paths {
         context.update(digest::digest(&digest::SHA256, &Zeroizing::new(fs::read(path).ok()?)).as_ref());
     }
     Some(hex::encode(context.finish()))
@@ -133,22 +151,29 @@ fn is_host_name(name: &str) -> bool {
     name.len() <= 253 && name.strip_prefix("*.").unwrap_or(name).split('.').all(label)
 }
 
-/// The authority's key with its certificate's name; both made if they are not there.
-fn authority(dir: &Path, ca_pem: &Path, now: Timestamp) -> Result<Issuer<'static, KeyPair>, IdentityError> {
+/// The authority: its key, made if it is not there, and its certificate, made unless `certificate_holds`. Made again from
+/// the same key it has the same name, so clients that trust the former copy verify what it signs.
+fn authority(
+    dir: &Path,
+    ca_pem: &Path,
+    certificate_holds: bool,
+    now: Timestamp,
+) -> Result<Issuer<'static, KeyPair>, IdentityError> {
     let key_path = dir.join("ca-key.pem");
-    let key = match fs::read_to_string(&key_path).map(Zeroizing::new) {
-        Ok(pem) => KeyPair::from_pem(&pem).map_err(making)?,
+    let (key, made) = match fs::read_to_string(&key_path).map(Zeroizing::new) {
+        Ok(pem) => {
+            let unreadable = |_| IdentityError::UnreadableKey(key_path.display().to_string());
+            (KeyPair::from_pem(&pem).map_err(unreadable)?, false)
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let key = new_key()?;
             write(&key_path, Zeroizing::new(key.serialize_pem()).as_bytes(), 0o600)?;
-            // A certificate left from another key would not verify what this one signs.
-            let _ = fs::remove_file(ca_pem);
-            key
+            (key, true)
         }
         Err(source) => return Err(file(&key_path, source)),
     };
     let params = authority_params(&key, now)?;
-    if !ca_pem.exists() {
+    if made || !certificate_holds {
         let certificate = params.self_signed(&key).map_err(making)?;
         write(ca_pem, certificate.pem().as_bytes(), 0o644)?;
     }

@@ -44,21 +44,42 @@ fn the_leaf_is_renewed_before_it_ends_and_the_authority_stays() {
 #[test]
 fn other_names_or_damaged_files_make_a_new_leaf() {
     let dir = tempfile::tempdir().unwrap();
-    let clock = clock();
+    let clock = SystemClock;
     let made = self_signed(dir.path(), &names(&["localhost"]), &clock).unwrap();
     let again = |names: &[String]| self_signed(dir.path(), names, &clock).unwrap().created;
     let (one, two) = (names(&["localhost"]), names(&["localhost", "registry.example"]));
     assert!(again(&two) && !again(&two));
-    let authority = fs::read(&made.ca_pem).unwrap();
     for path in [&made.cert_pem, &made.key_pem, &made.ca_pem] {
-        fs::write(path, "half a fi").unwrap();
-        if path == &made.ca_pem {
-            fs::remove_file(path).unwrap();
+        for damage in
+            [|path: &Path| fs::write(path, "half a fi").unwrap(), |path: &Path| fs::remove_file(path).unwrap()]
+        {
+            damage(path);
+            assert!(again(&one), "{}", path.display());
+            assert!(openssl_verifies(&made, &["-verify_hostname", "localhost"]), "{}", path.display());
         }
-        assert!(again(&one) || again(&two), "{}", path.display());
     }
-    assert_ne!(fs::read(&made.ca_pem).unwrap(), b"half a fi");
-    assert_eq!(authority.len(), fs::read(&made.ca_pem).unwrap().len());
+}
+
+#[test]
+fn an_authority_near_its_end_is_made_again_and_its_former_copy_verifies_what_it_signs() {
+    let dir = tempfile::tempdir().unwrap();
+    let nine_years_ago = TestClock::at(SystemClock.now().minus(DAY * 3260));
+    let made = self_signed(dir.path(), &names(&["localhost"]), &nine_years_ago).unwrap();
+    let former = dir.path().join("former.pem");
+    fs::copy(&made.ca_pem, &former).unwrap();
+    assert!(self_signed(dir.path(), &names(&["localhost"]), &SystemClock).unwrap().created);
+    assert_ne!(fs::read(&made.ca_pem).unwrap(), fs::read(&former).unwrap());
+    assert!(openssl_verifies(&made, &["-verify_hostname", "localhost"]));
+    assert!(openssl_verifies(&SelfSigned { ca_pem: former, ..made }, &["-verify_hostname", "localhost"]));
+}
+
+#[test]
+fn an_unreadable_authority_key_is_named_and_never_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    self_signed(dir.path(), &names(&["localhost"]), &clock()).unwrap();
+    fs::write(dir.path().join("ca-key.pem"), "half a fi").unwrap();
+    let error = self_signed(dir.path(), &names(&["other"]), &clock()).unwrap_err().to_string();
+    assert!(error.contains("ca-key.pem` is unreadable"), "{error}");
 }
 
 #[test]
@@ -80,17 +101,19 @@ fn names_no_certificate_can_hold_are_refused_by_name() {
     assert!(self_signed(dir.path(), &[], &clock()).is_err());
 }
 
+fn openssl_verifies(made: &SelfSigned, check: &[&str]) -> bool {
+    let mut command = Command::new("openssl");
+    command.args(["verify", "-x509_strict", "-check_ss_sig", "-purpose", "sslserver", "-CAfile"]);
+    command.arg(&made.ca_pem).args(check).arg(&made.cert_pem).output().unwrap().status.success()
+}
+
 /// `openssl verify -x509_strict`, which is also what Python's `VERIFY_X509_STRICT` runs.
 #[test]
 fn openssl_verifies_strictly_for_each_name() {
     let dir = tempfile::tempdir().unwrap();
     let given = names(&["localhost", "*.registry.example", "127.0.0.1", "::1"]);
     let made = self_signed(dir.path(), &given, &SystemClock).unwrap();
-    let verify = |check: &[&str]| {
-        let mut command = Command::new("openssl");
-        command.args(["verify", "-x509_strict", "-check_ss_sig", "-purpose", "sslserver", "-CAfile"]);
-        command.arg(&made.ca_pem).args(check).arg(&made.cert_pem).output().unwrap().status.success()
-    };
+    let verify = |check: &[&str]| openssl_verifies(&made, check);
     for good in [
         ["-verify_hostname", "localhost"],
         ["-verify_hostname", "team.registry.example"],
