@@ -132,8 +132,18 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for bad in ["", "https://", ":5000", "a b", "reg.example.com:", "reg.example.com:99999", "u:p@h", "a?b", "héh", "--tls-verify"]
-        {
+        for bad in [
+            "",
+            "https://",
+            ":5000",
+            "a b",
+            "reg.example.com:",
+            "reg.example.com:99999",
+            "u:p@h",
+            "a?b",
+            "héh",
+            "--tls-verify",
+        ] {
             assert!(bad.parse::<RegistryHost>().is_err(), "{bad}");
         }
     }

@@ -9,6 +9,13 @@ use shorepass_core::Timestamp;
 struct Claims {
     sub: Option<String>,
     exp: Option<f64>,
+    #[serde(default)]
+    access: Vec<Access>,
+}
+
+#[derive(Deserialize)]
+struct Access {
+    actions: Vec<String>,
 }
 
 fn claims(token: &str) -> Option<Claims> {
@@ -28,6 +35,12 @@ pub fn expiry(token: &str) -> Option<Timestamp> {
 #[must_use]
 pub fn subject(token: &str) -> Option<String> {
     claims(token)?.sub
+}
+
+/// The actions of an access token's first `access` entry; empty for a token that cannot be read.
+#[must_use]
+pub fn actions(token: &str) -> Vec<String> {
+    claims(token).and_then(|claims| claims.access.into_iter().next()).map(|access| access.actions).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -79,6 +79,24 @@ pub struct LocalRegistry {
     pub login_server: String,
 }
 
+/// Where the local server listens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoint {
+    /// `http://127.0.0.1:5000`.
+    pub endpoint: String,
+    /// The CA that signed the server's certificate, when the server made it itself.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Endpoint {
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        url::Url::parse(&self.endpoint).ok()?.port_or_known_default()
+    }
+}
+
 #[derive(Deserialize)]
 struct Problem {
     #[serde(default)]
@@ -150,14 +168,22 @@ impl LocalServer {
         understood(&path, self.post(&path, &body).await?)
     }
 
-    /// The port on which the server serves its registries.
+    /// One registry.
+    ///
+    /// # Errors
+    /// See [`LocalServer::get`]; status 404 when there is no such registry.
+    pub async fn registry(&self, name: &RegistryName) -> Result<LocalRegistry, LocalError> {
+        let path = format!("/api/v1/registries/{name}");
+        understood(&path, self.get(&path).await?)
+    }
+
+    /// Where the server serves its registries.
     ///
     /// # Errors
     /// See [`LocalServer::get`].
-    pub async fn endpoint_port(&self) -> Result<Option<u16>, LocalError> {
-        let health = self.get("/api/v1/health").await?;
-        let endpoint = health.get("endpoint").and_then(Value::as_str);
-        Ok(endpoint.and_then(|url| url::Url::parse(url).ok()?.port_or_known_default()))
+    pub async fn endpoint(&self) -> Result<Endpoint, LocalError> {
+        let path = "/api/v1/health";
+        understood(path, self.get(path).await?)
     }
 
     /// `path` with its query, if any. An answer without a body is `Value::Null`.

@@ -4,17 +4,19 @@ use std::env;
 use std::path::PathBuf;
 
 /// The server's data directory: `$SHOREPASS_DATA`, else the platform's data directory (XDG base directories; on macOS
-/// `~/Library/Application Support`). `None` when neither it nor a home directory is known.
+/// `~/Library/Application Support`), else, for a service without a home, `/var/lib/shorepass`.
 #[must_use]
-pub fn data_dir() -> Option<PathBuf> {
+pub fn data_dir() -> PathBuf {
     if let Some(dir) = directory("SHOREPASS_DATA") {
-        return Some(dir);
+        return dir;
     }
-    if cfg!(target_os = "macos") {
-        return Some(directory("HOME")?.join("Library/Application Support/shorepass"));
-    }
-    let data = absolute("XDG_DATA_HOME").or_else(|| Some(directory("HOME")?.join(".local/share")))?;
-    Some(data.join("shorepass"))
+    let home = directory("HOME");
+    let data = if cfg!(target_os = "macos") {
+        home.map(|home| home.join("Library/Application Support"))
+    } else {
+        absolute("XDG_DATA_HOME").or_else(|| Some(home?.join(".local/share")))
+    };
+    data.unwrap_or_else(|| PathBuf::from("/var/lib")).join("shorepass")
 }
 
 /// Where `docker-credential-shorepass` keeps its credentials.

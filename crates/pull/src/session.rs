@@ -104,7 +104,7 @@ pub async fn registry_of(local: &LocalServer, server: &RegistryHost) -> Result<O
         return Ok(found.name.parse().ok());
     }
     let port = server.port();
-    if server.is_loopback() && port.is_some() && local.endpoint_port().await? == port {
+    if server.is_loopback() && port.is_some() && local.endpoint().await?.port() == port {
         return Ok("default".parse().ok());
     }
     Ok(None)
