@@ -6,7 +6,7 @@ use crate::StoreError;
 
 /// Why a transaction did not end well.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// Another transaction was in the way; from its beginning it may succeed.
     Again(StoreError),
     Failed(StoreError),

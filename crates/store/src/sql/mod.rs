@@ -11,7 +11,7 @@
 //! (manifests, tags, deletion, collection) holds it exclusively, and therefore reads what is committed. A blob's row is
 //! held shared by whoever adds a link to it and exclusively by collection.
 
-mod fault;
+pub(crate) mod fault;
 mod migrations;
 mod postgres;
 mod sqlite;
