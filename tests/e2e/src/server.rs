@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -73,12 +74,13 @@ impl Server {
     /// Starts a server and waits until it listens.
     #[must_use]
     pub fn start(options: ServerOptions) -> Self {
+        let stores = if options.stores == Stores::Remote { remote_stores() } else { Vec::new() };
+        Self::start_in(options, stores)
+    }
+
+    fn start_in(options: ServerOptions, mut environment: Vec<(String, String)>) -> Self {
         // The administration socket lives in here: its path must stay short.
         let folder = tempfile::Builder::new().prefix("shp-").tempdir_in("/tmp").expect("a temporary folder");
-        let mut environment = Vec::new();
-        if options.stores == Stores::Remote {
-            environment = remote_stores(folder.path());
-        }
         if options.movable_time {
             let clock = folder.path().join("clock");
             std::fs::write(&clock, "+0").expect("the clock's file is written");
@@ -102,6 +104,13 @@ impl Server {
     #[must_use]
     pub fn plain() -> Self {
         Self::start(ServerOptions::default())
+    }
+
+    /// Another server on this one's database and bucket, with a data directory and a port of its own.
+    #[must_use]
+    pub fn start_beside(&self) -> Self {
+        assert_eq!(self.options.stores, Stores::Remote, "only remote stores can be shared");
+        Self::start_in(self.options.clone(), self.environment.clone())
     }
 
     /// Starts the program on the same data again, on the same port, after it ended.
@@ -368,13 +377,14 @@ fn clear_environment(command: &mut Command) {
 }
 
 /// A database and a prefix of the bucket that nobody else uses.
-fn remote_stores(folder: &Path) -> Vec<(String, String)> {
+fn remote_stores() -> Vec<(String, String)> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
     let setting =
         |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `cargo xtask test`"));
     let mut database = Url::parse(&setting("SHOREPASS_TEST_POSTGRES")).expect("a URL");
     let bucket = Url::parse(&setting("SHOREPASS_TEST_S3")).expect("a URL");
-    let unique = folder.file_name().expect("a name").to_string_lossy().replace('-', "_").to_lowercase();
-    let name = format!("{unique}_{}", std::process::id());
+    // nextest runs each test in a process of its own, on servers that one run shares.
+    let name = format!("e2e_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let create = ["--quiet", "--no-psqlrc", "--command", &format!("CREATE DATABASE \"{name}\"")];
     let created = Command::new("psql").arg(database.as_str()).args(create).output().expect("psql runs");
     assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));

@@ -30,6 +30,7 @@ impl Toolbox {
             std::fs::create_dir(root.join(name)).expect("a folder");
         }
         let write = |name: &str, text: &str| std::fs::write(root.join(name), text).expect("a configuration file");
+        write("auth.json", "{}");
         write("policy.json", r#"{"default":[{"type":"insecureAcceptAnything"}]}"#);
         write("registries.conf", "unqualified-search-registries = []\n");
         // vfs, cgroupfs and low limits: what podman can do inside an unprivileged container.

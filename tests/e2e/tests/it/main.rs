@@ -1,1 +1,9 @@
 //! End-to-end tests: the real programs on this machine's loopback, used as people and their tools use them.
+
+mod admin;
+mod login;
+mod ops;
+mod push_pull;
+mod threats;
+mod tokens;
+mod uploads;
