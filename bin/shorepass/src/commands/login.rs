@@ -1,0 +1,220 @@
+//! `shorepass login`: signs docker or podman in to a registry (what-the-documents-say.md 1b).
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
+use shorepass_core::SystemClock;
+use shorepass_pull::client::{ClientError, RegistryClient};
+use shorepass_pull::config::ClientConfig;
+use shorepass_pull::credential::Credential;
+use shorepass_pull::store::{CredentialStore, Stored};
+use shorepass_pull::tool::{Access, Search, Tool, ToolError};
+use shorepass_pull::{Scheme, paths, report};
+
+use super::target::{Target, TargetArgs};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::{self, Format};
+
+/// A password longer than this is a mistaken file.
+const MAX_PASSWORD: u64 = 64 * 1024;
+
+const NON_INTERACTIVE: &str = "Please specify both username and password in non-interactive mode.";
+
+#[derive(Debug, Args)]
+pub struct LoginArgs {
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Print a token and the login server as JSON; start no program, touch no file
+    #[arg(long)]
+    expose_token: bool,
+    /// User name; without one, the server on this machine vouches for you
+    #[arg(short, long, value_name = "USER")]
+    username: Option<String>,
+    /// Password (seen by everyone who lists processes: prefer --password-stdin)
+    #[arg(short, long, value_name = "VALUE", value_parser = secret, conflicts_with_all = ["password_stdin", "password_file"])]
+    password: Option<SecretString>,
+    /// Read the password from standard input
+    #[arg(long, conflicts_with = "password_file")]
+    password_stdin: bool,
+    /// Read the password from a file
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form clap asks for")]
+fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(text.to_owned().into())
+}
+
+impl LoginArgs {
+    fn has_password(&self) -> bool {
+        self.password.is_some() || self.password_stdin || self.password_file.is_some()
+    }
+
+    /// Combinations that mean nothing, in the words of what-the-documents-say.md 2a.
+    fn check(&self) -> Result<(), CliError> {
+        if self.expose_token && (self.username.is_some() || self.has_password()) {
+            return Err(CliError::usage("`--expose-token` cannot be combined with `--username` or `--password`."));
+        }
+        if self.has_password() && self.username.is_none() {
+            return Err(CliError::usage("Please also specify username if password is specified."));
+        }
+        Ok(())
+    }
+
+    fn read_password(&self) -> anyhow::Result<Option<SecretString>> {
+        let mut text = String::new();
+        if self.password_stdin {
+            let read = std::io::stdin().lock().take(MAX_PASSWORD).read_to_string(&mut text);
+            read.context("the password cannot be read from standard input")?;
+        } else if let Some(file) = &self.password_file {
+            let opened = std::fs::File::open(file).and_then(|file| file.take(MAX_PASSWORD).read_to_string(&mut text));
+            opened.with_context(|| format!("the password cannot be read from `{}`", file.display()))?;
+        } else {
+            return Ok(self.password.clone());
+        }
+        // As docker does: one line end is the editor's or the shell's, not the password's.
+        let text = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+        if text.is_empty() {
+            return Err(CliError::usage("the password is empty").into());
+        }
+        Ok(Some(text.to_owned().into()))
+    }
+}
+
+/// Exit code 1 when no docker-like program is there, or it refuses; 2 for arguments that contradict each other.
+pub async fn run(args: LoginArgs, context: &Context) -> anyhow::Result<ExitCode> {
+    args.check()?;
+    args.target.warn_of_upper_case(context);
+    if args.expose_token {
+        return expose_token(&args, context).await;
+    }
+    if args.password.is_some() {
+        context.printer.warn("a password given with `-p` is seen by everyone who lists processes, and stays in the shell's history; use `--password-stdin`");
+    }
+    match Tool::find(&Search::from_environment()) {
+        Ok(tool) => sign_in(&args, context, &tool).await,
+        Err(error) => Ok(no_tool(&args, context, &error)),
+    }
+}
+
+/// `TOKEN=$(shorepass login --expose-token --output tsv --query accessToken)`.
+async fn expose_token(args: &LoginArgs, context: &Context) -> anyhow::Result<ExitCode> {
+    let target = args.target.resolve(context).await?;
+    let minted = target.mint(context).await?.ok_or_else(|| {
+        CliError::new(format!("`{}` is not served by the server on this machine, which alone can vouch for you", target.host))
+            .hint("run this where the registry is served, or sign in with `--username` and `--password-stdin`")
+    })?;
+    let answer = json!({ "accessToken": minted.refresh_token.expose_secret(), "loginServer": minted.login_server });
+    let format = context.format.unwrap_or(Format::Json);
+    context.printer.out(&output::render(&answer, format, context.query.as_deref())?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn sign_in(args: &LoginArgs, context: &Context, tool: &Tool) -> anyhow::Result<ExitCode> {
+    let target = args.target.resolve(context).await?;
+    let (credential, ca) = match (&args.username, args.read_password()?) {
+        (Some(username), Some(password)) => (Credential::new(username, password), target.ca(context).await),
+        (None, _) => match target.mint(context).await? {
+            Some(minted) => (Credential::token(minted.refresh_token), minted.ca_file),
+            None => return ask(args, &target, tool),
+        },
+        (Some(_), None) => return ask(args, &target, tool),
+    };
+    let registry = reach(&target, ca.as_deref()).await?;
+    let access = Access { scheme: registry.scheme(), ca };
+    let podman = tool.is_podman().await;
+    let said = tool.login(&target.host, &credential, &access).await?;
+    if !said.stderr.trim().is_empty() {
+        context.printer.err(said.stderr.trim_end());
+    }
+    if !said.success {
+        let error = CliError::new("Login failed.");
+        return Err(match trust_advice(&target, &access, podman) {
+            Some(advice) => error.hint(advice).into(),
+            None => error.into(),
+        });
+    }
+    keep_for_helper(&target, &credential)?;
+    context.printer.out(said.stdout.trim_end())?;
+    if let Some(advice) = trust_advice(&target, &access, podman).filter(|_| podman) {
+        context.printer.note(&advice);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The registry must answer before a program is given a credential for it.
+async fn reach(target: &Target, ca: Option<&std::path::Path>) -> anyhow::Result<RegistryClient> {
+    let registry = RegistryClient::reach(&target.host, ca).await.map_err(|error| match &error {
+        ClientError::Certificate { .. } => CliError::new(error.to_string())
+            .hint("if the server made its own certificate, have SSL_CERT_FILE name its CA for this command"),
+        _ => CliError::new(error.to_string()),
+    })?;
+    if registry.status() == 403 {
+        return Err(CliError::new(target.no_access()).into());
+    }
+    Ok(registry)
+}
+
+/// Nobody vouches for the user: at a terminal the program itself asks for name and password; elsewhere nobody can answer.
+fn ask(args: &LoginArgs, target: &Target, tool: &Tool) -> anyhow::Result<ExitCode> {
+    if !std::io::stdin().is_terminal() {
+        let why = format!("Unable to authenticate to '{}': the server on this machine does not serve it.", target.host);
+        return Err(CliError::new(format!("{why} {NON_INTERACTIVE}"))
+            .hint("pass `--username USER --password-stdin`, or `--data` with the data directory of the server")
+            .into());
+    }
+    let mut command = std::process::Command::new(tool.path());
+    command.arg("login");
+    if let Some(username) = &args.username {
+        command.arg("--username").arg(username);
+    }
+    let status = command.arg(target.host.to_string()).status().context("the program cannot be run")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Where docker keeps this server's credentials with our helper, the helper is given the password too: docker itself
+/// hands it nothing but a token that ends after three hours.
+fn keep_for_helper(target: &Target, credential: &Credential) -> anyhow::Result<()> {
+    let is_ours = |config: Option<PathBuf>| {
+        let config = config.and_then(|path| ClientConfig::load(&path).ok());
+        config.is_some_and(|config| config.helper(&target.host) == Some("shorepass"))
+    };
+    if credential.is_token() || !(is_ours(paths::docker_config()) || is_ours(paths::podman_auth())) {
+        return Ok(());
+    }
+    let file = paths::credentials_file().context("there is no home directory to keep the credential in")?;
+    CredentialStore::at(&file).put(&target.host, Stored::from(credential))?;
+    Ok(())
+}
+
+/// How the program is made to trust a server without a publicly trusted certificate.
+fn trust_advice(target: &Target, access: &Access, podman: bool) -> Option<String> {
+    let (ca, host) = (access.ca.as_ref().map(|ca| ca.display()), &target.host);
+    match (access.scheme, ca, podman) {
+        (Scheme::Http, _, true) => Some("podman's `push` and `pull` need `--tls-verify=false` as well".to_owned()),
+        (Scheme::Https, Some(ca), true) => Some(format!(
+            "for podman's `push` and `pull`: install -D -m 644 '{ca}' \"$HOME/.config/containers/certs.d/{host}/ca.crt\""
+        )),
+        (Scheme::Https, Some(ca), false) => Some(format!(
+            "docker trusts the server after: sudo install -D -m 644 '{ca}' '/etc/docker/certs.d/{host}/ca.crt'"
+        )),
+        _ => None,
+    }
+}
+
+/// The document's texts (1b, 38) and `az`'s advice.
+fn no_tool(args: &LoginArgs, context: &Context, error: &ToolError) -> ExitCode {
+    context.printer.warn(&format!(
+        "You may want to use 'shorepass login {} --expose-token' to get an access token, which does not require Docker to be installed.",
+        args.target.typed()
+    ));
+    context.printer.err(&report::occurred(&SystemClock, "DOCKER_COMMAND_ERROR", &error.to_string()));
+    ExitCode::FAILURE
+}
