@@ -23,16 +23,15 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 
     tools::ensure_debian_packages()?;
     tools::ensure_nextest()?;
-    say("building the workspace and its tests");
-    // One build for programs and tests: two would differ in features and compile much of the tree twice.
-    run_command(Command::new("cargo").args(["build", "--workspace", "--bins", "--tests", "--locked"]))?;
+    let selected = Selection::of(&nextest);
+    build(&selected)?;
 
     let stopped = Stopped::watch()?;
     let postgres = servers::postgres()?;
     let s3 = servers::s3(s3, &cache)?;
     let mut command = Command::new("cargo");
     command.args(["nextest", "run", "--locked"]);
-    if !nextest.iter().any(|argument| *argument == "-p" || argument.starts_with("--package")) {
+    if selected == Selection::Everything {
         command.arg("--workspace");
     }
     command.args(nextest);
@@ -41,6 +40,38 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let status = stopped.wait(&mut command)?;
     say(&format!("done in {} s", started.elapsed().as_secs()));
     Ok(exit_code(status))
+}
+
+/// What nextest's own arguments choose.
+#[derive(PartialEq, Eq)]
+enum Selection {
+    Everything,
+    /// Some packages, the end-to-end tests not among them.
+    Libraries,
+    /// Some packages, the end-to-end tests among them: those run the programs.
+    EndToEnd,
+}
+
+impl Selection {
+    fn of(arguments: &[&String]) -> Self {
+        if !arguments.iter().any(|argument| *argument == "-p" || argument.starts_with("--package")) {
+            return Self::Everything;
+        }
+        let end_to_end = arguments.iter().any(|argument| argument.ends_with("shorepass-e2e"));
+        if end_to_end { Self::EndToEnd } else { Self::Libraries }
+    }
+}
+
+/// Builds what nextest does not: the programs. For everything, programs and tests in one go: two builds would differ in
+/// features and compile much of the tree twice.
+fn build(selected: &Selection) -> Result<()> {
+    let what: &[&str] = match selected {
+        Selection::Everything => &["--workspace", "--bins", "--tests"],
+        Selection::EndToEnd => &["-p", "shorepass", "-p", "docker-credential-shorepass", "--bins"],
+        Selection::Libraries => return Ok(()),
+    };
+    say("building");
+    run_command(Command::new("cargo").args(["build", "--locked"]).args(what))
 }
 
 /// Splits off our own option; the rest is nextest's.

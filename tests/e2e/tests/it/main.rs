@@ -4,6 +4,7 @@ mod admin;
 mod login;
 mod ops;
 mod push_pull;
+mod third_party;
 mod threats;
 mod tokens;
 mod uploads;
