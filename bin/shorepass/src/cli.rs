@@ -1,0 +1,82 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::admin::AdminArgs;
+use crate::commands::audit::AuditArgs;
+use crate::commands::check_health::CheckHealthArgs;
+use crate::commands::completion::CompletionArgs;
+use crate::commands::config::ConfigArgs;
+use crate::commands::keys::KeysArgs;
+use crate::commands::login::LoginArgs;
+use crate::commands::man::ManArgs;
+use crate::commands::registry::RegistryArgs;
+use crate::commands::repository::RepositoryArgs;
+use crate::commands::serve::ServeArgs;
+use crate::output::Format;
+
+/// A container registry with cloud-grade identity: the server, and the commands that administer it
+#[derive(Debug, Parser)]
+#[command(name = "shorepass", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Global {
+    /// How answers are written (default: table)
+    #[arg(short, long, value_name = "FORMAT", global = true, help_heading = "Global options")]
+    pub output: Option<Format>,
+    /// JMESPath expression that picks from the answer; see https://jmespath.org
+    #[arg(long, value_name = "JMESPATH", global = true, help_heading = "Global options")]
+    pub query: Option<String>,
+    /// Data directory of the server [env: SHOREPASS_DATA]
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Global options")]
+    pub data: Option<PathBuf>,
+    /// Configuration file of the server [env: SHOREPASS_CONFIG]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Global options")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server
+    Serve(ServeArgs),
+    /// Sign docker or podman in to a registry
+    Login(LoginArgs),
+    /// Check that this machine can use a registry
+    CheckHealth(CheckHealthArgs),
+    /// Create, list, change and delete registries
+    Registry(RegistryArgs),
+    /// A registry's admin account
+    Admin(AdminArgs),
+    /// Repositories, tags and manifests
+    Repository(RepositoryArgs),
+    /// What happened, and who did it
+    Audit(AuditArgs),
+    /// Tell whether the server is well
+    Health,
+    /// The keys tokens are signed with
+    Keys(KeysArgs),
+    /// The server's configuration
+    Config(ConfigArgs),
+    /// Make completions for a shell
+    Completion(CompletionArgs),
+    /// Make manual pages
+    Man(ManArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_tree_of_commands_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}
