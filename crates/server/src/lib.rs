@@ -1,3 +1,20 @@
 //! One router, connection origin, authentication, and the faces.
+
+mod app;
+mod auth;
+mod background;
+mod call;
+mod error;
+mod faces;
+pub mod health;
+pub mod hosts;
+pub mod metrics;
+pub mod net;
+pub mod request_log;
+mod respond;
+mod route;
 pub mod settings;
+mod start;
+
 pub use settings::Settings;
+pub use start::{Running, StartError, start};
