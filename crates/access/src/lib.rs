@@ -11,5 +11,8 @@ mod permit;
 
 pub use authoriser::{Authoriser, Denial};
 pub use caller::{Caller, Ceiling};
-pub use directory::{Directory, Unavailable};
-pub use permit::{Catalog, Delete, Grant, Manage, MetadataRead, MetadataWrite, Permit, Pull, Push};
+pub use directory::{Directory, POLL_INTERVAL, Unavailable};
+pub use permit::{
+    Catalog, Delete, Grant, Manage, MetadataRead, MetadataWrite, Permit, Pull, Push, RegistrySubject,
+    RepositorySubject, ServerSubject,
+};

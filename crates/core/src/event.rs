@@ -23,16 +23,8 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    pub const ALL: [Self; 8] = [
-        Self::Login,
-        Self::Token,
-        Self::Pull,
-        Self::Push,
-        Self::Delete,
-        Self::Untag,
-        Self::Denied,
-        Self::Management,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Login, Self::Token, Self::Pull, Self::Push, Self::Delete, Self::Untag, Self::Denied, Self::Management];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -16,6 +16,6 @@ pub use digest::{Algorithm, Digest, DigestError};
 pub use event::{AuditEvent, EventKind, Outcome};
 pub use name::{NameError, RegistryName, RepositoryName, Tag};
 pub use principal::{CredentialKind, Principal};
-pub use reference::Reference;
+pub use reference::{Reference, ReferenceError};
 pub use scope::{ScopeError, TokenScope};
 pub use time::{Clock, Random, SystemClock, SystemRandom, Timestamp, new_id};

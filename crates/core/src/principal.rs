@@ -10,9 +10,13 @@ use uuid::Uuid;
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Principal {
     /// The one admin account of a registry; both its passwords are one principal.
-    Admin { registry: Uuid },
+    Admin {
+        registry: Uuid,
+    },
     /// Somebody who reached the administration socket: the server's own user, or root.
-    Operator { uid: u32 },
+    Operator {
+        uid: u32,
+    },
     Anonymous,
 }
 

@@ -25,11 +25,17 @@ pub enum ScopeError {
 /// What one scope of a request or a token names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenScope {
-    Repository { name: RepositoryName, actions: ActionSet },
+    Repository {
+        name: RepositoryName,
+        actions: ActionSet,
+    },
     /// `registry:catalog:*`
     Catalog,
     /// Well formed, but nothing here answers to it; the text is kept so that an answer can echo it with no actions.
-    Unknown { kind: String, name: String },
+    Unknown {
+        kind: String,
+        name: String,
+    },
 }
 
 impl TokenScope {
@@ -131,7 +137,8 @@ mod tests {
 
     #[test]
     fn repeated_and_space_separated_scopes_are_merged() {
-        let scopes = TokenScope::parse_all(["repository:a:pull repository:b/c:push,pull", "repository:a:push"]).unwrap();
+        let scopes =
+            TokenScope::parse_all(["repository:a:pull repository:b/c:push,pull", "repository:a:push"]).unwrap();
         let texts: Vec<String> = scopes.iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["repository:a:pull,push", "repository:b/c:pull,push"]);
     }

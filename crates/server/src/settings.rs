@@ -43,7 +43,10 @@ pub struct Settings {
 pub enum Tls {
     /// Plain HTTP: loopback, or behind a proxy.
     Off,
-    Files { certificate: PathBuf, key: PathBuf },
+    Files {
+        certificate: PathBuf,
+        key: PathBuf,
+    },
     /// A private CA and a leaf, made once, under the data directory.
     SelfSigned,
 }

@@ -1,0 +1,245 @@
+//! What a server is made of, and the way of every request through it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use shorepass_access::{Authoriser, Directory};
+use shorepass_control::{Control, DEFAULT_REGISTRY, Recorder};
+use shorepass_core::{Clock, EventKind, Outcome, Random, RegistryName, new_id};
+use shorepass_identity::KeyRing;
+use shorepass_registry::Registry;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use crate::auth::{Authenticator, Failure};
+use crate::call::{Call, Happening, Query};
+use crate::error::ApiError;
+use crate::faces::management::{self, ManagementRoute, Managing, Problem};
+use crate::faces::{distribution, tokens};
+use crate::health::Health;
+use crate::hosts::{HostMatch, Hosts, authority_of};
+use crate::metrics::Metrics;
+use crate::net::{Listener, Origin, Service};
+use crate::request_log::{Counted, Observation, RequestId};
+use crate::respond::{self, Answer};
+use crate::route::{Need, Route};
+
+/// A request's body, its bytes counted as they are read.
+pub type RequestBody = Counted<Incoming>;
+
+/// How clients reach this server.
+#[derive(Debug)]
+pub struct Front {
+    pub hosts: Hosts,
+    /// `--domain` is set: every registry has a login server of its own.
+    pub has_domain: bool,
+    /// Host and port of the public listener, as a client on this machine writes them.
+    pub authority: String,
+    /// A connection to the public listener, for what is said where there is none.
+    pub origin: Origin,
+    pub endpoint: String,
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Everything a request may need.
+#[derive(Debug)]
+pub struct App {
+    pub directory: Arc<Directory>,
+    pub authoriser: Authoriser,
+    pub registry: Arc<Registry>,
+    pub control: Control,
+    pub keys: Arc<KeyRing>,
+    pub authenticator: Authenticator,
+    pub recorder: Arc<Recorder>,
+    pub metrics: Arc<Metrics>,
+    pub health: Arc<Health>,
+    pub front: Front,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+}
+
+impl App {
+    pub fn new_id(&self) -> Uuid {
+        new_id(&*self.clock, &*self.random)
+    }
+
+    fn observe(&self, request: &Request<Incoming>, origin: &Origin) -> Observation {
+        let id = RequestId::of(request.headers(), origin, &*self.clock, &*self.random);
+        Observation::begin(Arc::clone(&self.metrics), id, request.method(), origin)
+    }
+}
+
+/// Serves the public listener.
+#[derive(Debug)]
+pub struct Public(pub Arc<App>);
+
+/// Serves the administration socket.
+#[derive(Debug)]
+pub struct Administration(pub Arc<App>);
+
+impl Service for Public {
+    fn call(self: Arc<Self>, request: Request<Incoming>, origin: Origin) -> BoxFuture<'static, Answer> {
+        async move {
+            let mut observation = self.0.observe(&request, &origin);
+            let span = observation.span().clone();
+            let answered = public(&self.0, &mut observation, request, origin).instrument(span).await;
+            let mut answer = answered.unwrap_or_else(ApiError::into_answer);
+            let headers = answer.headers_mut();
+            headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+            headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            observation.finish(answer)
+        }
+        .boxed()
+    }
+}
+
+/// What clients of the first hour look for.
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+
+impl Service for Administration {
+    fn call(self: Arc<Self>, request: Request<Incoming>, origin: Origin) -> BoxFuture<'static, Answer> {
+        async move {
+            let mut observation = self.0.observe(&request, &origin);
+            let span = observation.span().clone();
+            let answered = administration(&self.0, &mut observation, request, &origin).instrument(span).await;
+            observation.finish(answered.unwrap_or_else(Problem::into_answer))
+        }
+        .boxed()
+    }
+}
+
+async fn administration(
+    app: &Arc<App>,
+    observation: &mut Observation,
+    request: Request<Incoming>,
+    origin: &Origin,
+) -> Result<Answer, Problem> {
+    let Listener::Administration { uid, .. } = origin.listener else { return Err(Problem::forbidden()) };
+    let route = ManagementRoute::parse(request.uri().path()).ok_or_else(Problem::not_found)?;
+    observation.route(route.template());
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let call = Managing::new(Arc::clone(app), uid, observation.id().as_str().to_owned(), query)?;
+    let (parts, body) = request.into_parts();
+    Ok(management::answer(call, route, &parts.method, observation.counted(body)).await)
+}
+
+async fn public(
+    app: &Arc<App>,
+    observation: &mut Observation,
+    request: Request<Incoming>,
+    origin: Origin,
+) -> Result<Answer, ApiError> {
+    let (parts, body) = request.into_parts();
+    let body = observation.counted(body);
+    let authority = authority_of(&parts.uri, &parts.headers);
+    let authority = authority.map_err(|error| ApiError::bad_request("UNSUPPORTED", error.to_string()))?;
+    let name = host_registry(app, authority, &origin)?;
+    let authority = authority.unwrap_or(&app.front.authority).to_owned();
+    let route = Route::parse(parts.uri.path())?;
+    observation.route(route.template());
+    let need = route.need(&parts.method).ok_or_else(|| ApiError::method_not_allowed(&route))?;
+    if route == Route::Root {
+        return Ok(greeting(app, &authority, &origin));
+    }
+    let hosts = &app.front.hosts;
+    let record = app.directory.by_name(&name)?;
+    let mut call = Call {
+        app: Arc::clone(app),
+        registry: record.ok_or_else(unknown_registry)?,
+        login_server: hosts.login_server(&name, &authority, &origin),
+        realm: hosts.realm(&authority, &origin),
+        request_id: observation.id().as_str().to_owned(),
+        query: Query::parse(parts.uri.query().unwrap_or_default()),
+        method: parts.method,
+        headers: parts.headers,
+        origin,
+    };
+    if need == Need::Nothing {
+        let form = if call.method == Method::POST {
+            let content_type = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            Some(tokens::read_form(content_type, body).await?)
+        } else {
+            None
+        };
+        let service = form.as_ref().unwrap_or(&call.query).get("service").map(str::to_owned);
+        serve_registry_of(&mut call, service.as_deref(), &authority)?;
+        return Ok(tokens::answer(call, &route, form).await);
+    }
+    let proven = call.app.authenticator.header(&call.headers, &call.registry, &call.login_server, call.origin.peer);
+    let proven = proven.map_err(|failure| refuse_credential(&call, &need, &failure))?;
+    distribution::answer(call, proven, route, need, body).await
+}
+
+/// Whose host this is. One that is not ours is told so before anything else is looked at.
+fn host_registry(app: &App, authority: Option<&str>, origin: &Origin) -> Result<RegistryName, ApiError> {
+    match app.front.hosts.resolve(authority, origin) {
+        HostMatch::Registry(name) => Ok(name),
+        HostMatch::Default => DEFAULT_REGISTRY.parse().map_err(|_| unknown_registry()),
+        HostMatch::Foreign => Err(ApiError::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "UNSUPPORTED",
+            "this server does not serve that host: use its own name or address, or set --external-url or --domain",
+        )),
+    }
+}
+
+fn unknown_registry() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "NAME_UNKNOWN", "there is no registry of this name here")
+}
+
+/// The token service of a host answers for the registry of that host; that of the server's own host answers for all,
+/// because every challenge leads there when an external URL is configured.
+fn serve_registry_of(call: &mut Call, service: Option<&str>, authority: &str) -> Result<(), ApiError> {
+    let Some(service) = service.filter(|service| !service.is_empty()) else { return Ok(()) };
+    let service = service.to_ascii_lowercase();
+    if service == call.login_server {
+        return Ok(());
+    }
+    let hosts = &call.app.front.hosts;
+    let at_front = hosts.resolve(Some(authority), &call.origin) == HostMatch::Default;
+    if let (true, HostMatch::Registry(name)) = (at_front, hosts.resolve(Some(&service), &call.origin)) {
+        let login_server = hosts.login_server(&name, authority, &call.origin);
+        if login_server == service {
+            call.registry = call.app.directory.by_name(&name)?.ok_or_else(unknown_registry)?;
+            call.login_server = login_server;
+            return Ok(());
+        }
+    }
+    let message = format!("`service` must be the login server, `{}`", call.login_server);
+    Err(ApiError::bad_request("UNSUPPORTED", message))
+}
+
+/// A credential that was shown and is not good.
+fn refuse_credential(call: &Call, need: &Need, failure: &Failure) -> ApiError {
+    let what = Happening {
+        kind: EventKind::Login,
+        outcome: Outcome::Failure,
+        reason: &failure.reason,
+        repository: None,
+        target: None,
+    };
+    call.record_as(failure.claimed.clone(), failure.credential.as_str().to_owned(), what, None);
+    call.app.metrics.count_login(failure.credential.as_str(), Outcome::Failure);
+    match failure.limited {
+        Some(seconds) => {
+            call.app.metrics.count_rate_limited("sign_in");
+            ApiError::too_many_requests(seconds)
+        }
+        None => call.challenge(need).unauthorized(Some("invalid_token")),
+    }
+}
+
+/// For people who open the address in a browser.
+fn greeting(app: &App, authority: &str, origin: &Origin) -> Answer {
+    let base = app.front.hosts.base(authority, origin);
+    let host = base.split_once("://").map_or(base.as_str(), |(_, host)| host);
+    let text = format!(
+        "This is a Shorepass container registry.\n\nSign in:  docker login {host}\nPull:     docker pull {host}/<repository>:<tag>\n"
+    );
+    respond::bytes(StatusCode::OK, "text/plain; charset=utf-8", text)
+}

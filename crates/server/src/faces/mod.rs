@@ -1,0 +1,5 @@
+//! The faces: each translates one protocol; no rule lives here.
+
+pub mod distribution;
+pub mod management;
+pub mod tokens;
