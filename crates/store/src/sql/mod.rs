@@ -13,6 +13,8 @@
 
 pub(crate) mod fault;
 mod migrations;
+#[cfg(test)]
+mod plans;
 mod postgres;
 mod sqlite;
 

@@ -22,9 +22,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const MIGRATION_LOCK: i64 = 0x5348_4f52_4550_4153;
 
 /// What a connection must be, whatever the server's or the role's defaults are: an acknowledged commit is on disk, no
-/// statement waits for ever, and reads after a lock see what its last holder committed.
+/// statement waits for ever, reads after a lock see what its last holder committed, and no worker is started for a page that
+/// an index gives in a millisecond.
 const SESSION: &str = "set synchronous_commit = on; set statement_timeout = '10s'; set lock_timeout = '5s';
-    set idle_in_transaction_session_timeout = '30s';
+    set idle_in_transaction_session_timeout = '30s'; set max_parallel_workers_per_gather = 0;
     set session characteristics as transaction isolation level read committed";
 
 // See `super` for who locks what.
@@ -42,6 +43,9 @@ macro_rules! for_update {
 #[expect(clippy::duplicate_mod, reason = "compiled once per database, on purpose: see the module above")]
 #[path = "shared/mod.rs"]
 mod shared;
+
+#[cfg(test)]
+pub(super) use shared::HOT;
 
 #[derive(Debug)]
 struct Pools(PgPool);
@@ -64,9 +68,12 @@ impl Pools {
 }
 
 pub(super) fn open(url: &str, connections: u32) -> Result<Arc<dyn MetaStore>, StoreError> {
-    let unusable =
-        |_| StoreError::Refused("the database URL is not of the form `postgres://user@host/name`".to_owned());
-    let options: PgConnectOptions = url.parse().map_err(unusable)?;
+    let unusable = || StoreError::Refused("the database URL is not of the form `postgres://user@host/name`".to_owned());
+    // sqlx reads any scheme as PostgreSQL's.
+    if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+        return Err(unusable());
+    }
+    let options: PgConnectOptions = url.parse().map_err(|_| unusable())?;
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)

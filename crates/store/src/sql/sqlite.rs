@@ -41,8 +41,7 @@ macro_rules! for_update {
 mod shared;
 
 #[cfg(test)]
-#[path = "plans.rs"]
-mod plans;
+pub(super) use shared::HOT;
 
 #[derive(Debug)]
 struct Pools {

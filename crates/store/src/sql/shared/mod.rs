@@ -47,7 +47,7 @@ fn query<'q>(text: &'static str) -> Query<'q, Db, <Db as Database>::Arguments> {
 
 /// Every query that a request or a step of collection waits for, for the test that each is an index range read.
 #[cfg(test)]
-pub(super) const HOT: &[(&str, &str)] = &[
+pub(in super::super) const HOT: &[(&str, &str)] = &[
     ("registry", registries::BY_NAME),
     ("repository", repositories::LOOKUP),
     ("catalog", repositories::LIST),

@@ -51,8 +51,8 @@ async fn ids(conn: &mut Connection, due: &'static str, now: Timestamp, limit: i6
     rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
 }
 
-/// One step: some tags, manifests and links; when there are none left, the tombstone once it is old enough. The entry
-/// stays due until then.
+/// One step: some tags, manifests or links; when there are none left, the tombstone once it is old enough. The entry stays
+/// due until then.
 pub(super) async fn look_at_repository(conn: &mut Connection, id: Uuid, now: Timestamp) -> Sql<()> {
     let row =
         query(concat!("select deleted_at from repositories where id = $1 and deleted_at is not null", for_update!()))
@@ -61,12 +61,11 @@ pub(super) async fn look_at_repository(conn: &mut Connection, id: Uuid, now: Tim
             .await?;
     let Some(row) = row else { return drop_review(conn, id).await };
     let deleted_at = Timestamp::from_millis(row.try_get("deleted_at")?);
-    let emptied = [
-        remove_first(conn, id, FIRST_TAGS, &[DELETE_TAGS]).await?,
-        remove_first(conn, id, FIRST_MANIFESTS, &[DELETE_REFS, DELETE_MANIFESTS]).await?,
-        remove_links(conn, id, now).await?,
-    ];
-    if emptied.contains(&false) {
+    // In this order: tags name manifests.
+    if remove_first(conn, id, FIRST_TAGS, &[DELETE_TAGS]).await?
+        || remove_first(conn, id, FIRST_MANIFESTS, &[DELETE_REFS, DELETE_MANIFESTS]).await?
+        || remove_links(conn, id, now).await?
+    {
         return Ok(());
     }
     let gone_at = deleted_at.plus(TOMBSTONE_LIFE);
@@ -93,22 +92,22 @@ async fn last_of_first(conn: &mut Connection, repository_id: Uuid, first: &'stat
     Ok(query(first).bind(repository_id).bind(STEP).fetch_one(conn).await?.try_get("last")?)
 }
 
-/// `true` when there was nothing to remove.
+/// `false` when there was nothing to remove.
 async fn remove_first(
     conn: &mut Connection,
     repository_id: Uuid,
     first: &'static str,
     delete: &[&'static str],
 ) -> Sql<bool> {
-    let Some(last) = last_of_first(conn, repository_id, first).await? else { return Ok(true) };
+    let Some(last) = last_of_first(conn, repository_id, first).await? else { return Ok(false) };
     for statement in delete {
         query(statement).bind(repository_id).bind(&last).execute(&mut *conn).await?;
     }
-    Ok(false)
+    Ok(true)
 }
 
 async fn remove_links(conn: &mut Connection, repository_id: Uuid, now: Timestamp) -> Sql<bool> {
-    let Some(last) = last_of_first(conn, repository_id, FIRST_LINKS).await? else { return Ok(true) };
+    let Some(last) = last_of_first(conn, repository_id, FIRST_LINKS).await? else { return Ok(false) };
     query(REVIEW_BLOBS).bind(repository_id).bind(&last).bind(collect::due(&last, now)).execute(&mut *conn).await?;
     remove_first(conn, repository_id, FIRST_LINKS, &[DELETE_LINKS, DELETE_LINK_REVIEWS]).await
 }
