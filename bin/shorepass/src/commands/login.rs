@@ -108,8 +108,11 @@ pub async fn run(args: LoginArgs, context: &Context) -> anyhow::Result<ExitCode>
 async fn expose_token(args: &LoginArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let target = args.target.resolve(context).await?;
     let minted = target.mint(context).await?.ok_or_else(|| {
-        CliError::new(format!("`{}` is not served by the server on this machine, which alone can vouch for you", target.host))
-            .hint("run this where the registry is served, or sign in with `--username` and `--password-stdin`")
+        CliError::new(format!(
+            "`{}` is not served by the server on this machine, which alone can vouch for you",
+            target.host
+        ))
+        .hint("run this where the registry is served, or sign in with `--username` and `--password-stdin`")
     })?;
     let answer = json!({ "accessToken": minted.refresh_token.expose_secret(), "loginServer": minted.login_server });
     let format = context.format.unwrap_or(Format::Json);

@@ -250,6 +250,7 @@ fn local(state: &Shared, registry: &Registry, seen: Seen) -> Answer {
         ("GET", "/api/v1/health") => {
             Answer::new(200, json!({"status": "ok", "version": "0", "endpoint": endpoint, "checks": []}))
         }
+        ("GET", "/api/v1/registries/default") => Answer::new(200, json!({"name": "default", "loginServer": host})),
         ("GET", "/api/v1/registries") => Answer::new(200, json!({"value": [{"name": "default", "loginServer": host}]})),
         ("POST", "/api/v1/registries/default/refresh-token") => {
             let body: BTreeMap<String, String> = serde_json::from_slice(&seen.body).unwrap();

@@ -101,7 +101,9 @@ impl Checkup<'_> {
 /// Exit code 1 after any fault, also with `--ignore-errors`.
 pub async fn run(args: CheckHealthArgs, context: &Context) -> anyhow::Result<ExitCode> {
     if args.repository.is_some() && !args.target.is_given() {
-        return Err(CliError::usage("`--repository` needs a registry").hint("name it: `-n NAME`, or its login server").into());
+        return Err(CliError::usage("`--repository` needs a registry")
+            .hint("name it: `-n NAME`, or its login server")
+            .into());
     }
     args.target.warn_of_upper_case(context);
     let mut checkup = Checkup { context, args: &args, target: None, failed: false };

@@ -83,7 +83,9 @@ async fn lookup(target: &Target) -> Finding {
         Some(address) => Ok(format!("DNS lookup to {host} at IP {} : OK", address.ip())),
         None => Err(Fault::new(
             "CONNECTIVITY_DNS_ERROR",
-            format!("Failed to reach DNS for registry '{host}'. Please verify that the registry exists and that your network resolves its name."),
+            format!(
+                "Failed to reach DNS for registry '{host}'. Please verify that the registry exists and that your network resolves its name."
+            ),
         )),
     }
 }
@@ -108,7 +110,9 @@ async fn challenge(target: &Target, ca: Option<PathBuf>) -> Result<(RegistryClie
             Err(Fault::new("CONNECTIVITY_AAD_LOGIN_ERROR", format!("Registry '{host}' does not support AAD login.")))
         }
         Err(ClientError::Challenge(error)) => Err(Fault::new("CONNECTIVITY_WWW_AUTHENTICATE_ERROR", error.to_string())),
-        Err(_) => Err(Fault::new("CONNECTIVITY_CHALLENGE_ERROR", format!("Registry '{host}' did not issue a challenge."))),
+        Err(_) => {
+            Err(Fault::new("CONNECTIVITY_CHALLENGE_ERROR", format!("Registry '{host}' did not issue a challenge.")))
+        }
     }
 }
 
@@ -118,7 +122,9 @@ fn denied(target: &Target, code: &'static str, error: &ClientError) -> Fault {
         (_, Some(429)) => too_many(target),
         (_, Some(status)) => Fault::new(
             code,
-            format!("Access to registry '{host}' was denied. Response code: {status}. Please try running 'shorepass login' again to refresh permissions."),
+            format!(
+                "Access to registry '{host}' was denied. Response code: {status}. Please try running 'shorepass login' again to refresh permissions."
+            ),
         ),
         (ClientError::Challenge(error), _) => Fault::new("CONNECTIVITY_WWW_AUTHENTICATE_ERROR", error.to_string()),
         _ => Fault::new(code, error.to_string()),

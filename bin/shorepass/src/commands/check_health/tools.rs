@@ -90,7 +90,8 @@ impl Checkup<'_> {
                 catalog.repositories.into_iter().next()?
             }
         };
-        let token = registry.access_token(&credential, &format!("repository:{repository}:pull,metadata_read")).await.ok()?;
+        let token =
+            registry.access_token(&credential, &format!("repository:{repository}:pull,metadata_read")).await.ok()?;
         let tags: Tags = registry.get(&format!("/v2/{repository}/tags/list?n=1"), &token).await.ok()?;
         let tag = tags.tags?.into_iter().next()?;
         let image = format!("{}/{repository}:{tag}", target.host);
@@ -101,7 +102,9 @@ impl Checkup<'_> {
 async fn daemon(tool: &Tool, name: &str) -> Finding {
     match tool.run(&["ps"], None).await {
         Ok(said) if said.success => Ok(format!("{name} daemon status: available")),
-        Ok(said) => Err(Fault::new("DOCKER_DAEMON_ERROR", format!("{name} daemon status: not available\n{}", reason(&said)))),
+        Ok(said) => {
+            Err(Fault::new("DOCKER_DAEMON_ERROR", format!("{name} daemon status: not available\n{}", reason(&said))))
+        }
         Err(error) => Err(Fault::new("DOCKER_COMMAND_ERROR", error.to_string())),
     }
 }
@@ -109,7 +112,9 @@ async fn daemon(tool: &Tool, name: &str) -> Finding {
 async fn version(tool: &Tool, name: &str) -> Finding {
     match tool.run(&["--version"], None).await {
         Ok(said) if said.success => Ok(format!("{name} version: {}", said.stdout.trim())),
-        Ok(said) => Err(Fault::new("DOCKER_VERSION_ERROR", format!("Unable to retrieve {name} version\n{}", reason(&said)))),
+        Ok(said) => {
+            Err(Fault::new("DOCKER_VERSION_ERROR", format!("Unable to retrieve {name} version\n{}", reason(&said))))
+        }
         Err(error) => Err(Fault::new("DOCKER_VERSION_ERROR", error.to_string())),
     }
 }
