@@ -86,9 +86,8 @@ const COLUMNS: &[Column] = &[
     Column::new("PRINCIPAL", "/principal"),
     Column::new("CREDENTIAL", "/credential"),
     Column::new("ORIGIN", "/origin"),
-    Column::new("REGISTRY", "/registry"),
-    Column::new("REPOSITORY", "/repository"),
-    Column::new("TARGET", "/target"),
+    Column::new("WHERE", "/where"),
+    Column::new("WHAT", "/what"),
     Column::new("COUNT", "/count"),
     Column::new("REASON", "/reason"),
 ];
@@ -143,11 +142,26 @@ pub async fn run(args: AuditArgs, context: &Context) -> anyhow::Result<ExitCode>
     match args.command {
         Command::Query(query) => {
             let found = events(context, &query.filter, query.since, query.until, query.limit).await?;
+            let found = if context.is_for_people() { for_people(found) } else { found };
             context.show(&found, COLUMNS)?;
         }
         Command::Tail(tail) => follow(&tail, context).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Adds `where` (registry and repository) and `what` (operation and target), which are two fields each.
+fn for_people(mut events: Value) -> Value {
+    for event in events.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        let joined = |first: &str, second: &str, between: &str| {
+            let parts: Vec<&str> = [first, second].iter().filter_map(|key| event.get(*key)?.as_str()).collect();
+            parts.join(between)
+        };
+        let (place, what) = (joined("registry", "repository", "/"), joined("operation", "target", " "));
+        event.insert("where".to_owned(), Value::String(place));
+        event.insert("what".to_owned(), Value::String(what));
+    }
+    events
 }
 
 /// How often the server is asked for what is new.
@@ -162,6 +176,9 @@ async fn follow(tail: &Tail, context: &Context) -> anyhow::Result<()> {
     let mut found = events(context, &tail.filter, None, None, tail.limit).await?;
     let mut start = SystemClock.now();
     loop {
+        if context.is_for_people() {
+            found = for_people(found);
+        }
         for event in found.as_array().into_iter().flatten().rev() {
             let (Some(time), Some(id)) = (time_of(event), event.get("id").and_then(Value::as_str)) else { continue };
             if seen.insert((time, id.to_owned())) {
@@ -194,15 +211,14 @@ fn line(event: &Value, context: &Context) -> anyhow::Result<String> {
     if context.format == Some(Format::Json) {
         return Ok(serde_json::to_string(event)?);
     }
-    let text = |key: &str| event.get(key).and_then(Value::as_str).map(output::clean).unwrap_or_else(|| "-".to_owned());
-    let place = match (event.get("repository"), event.get("target")) {
-        (Some(_), Some(_)) => format!("{}/{} {}", text("registry"), text("repository"), text("target")),
-        (Some(_), None) => format!("{}/{}", text("registry"), text("repository")),
-        (None, _) => text("registry"),
+    let text = |key: &str| match event.get(key).and_then(Value::as_str) {
+        None | Some("") => "-".to_owned(),
+        Some(text) => output::clean(text),
     };
     let (time, kind, outcome) = (text("time"), text("kind"), text("outcome"));
     let (principal, origin, reason) = (text("principal"), text("origin"), text("reason"));
-    Ok(format!("{time}  {kind:<10}  {outcome:<7}  {principal} from {origin}  {place}  {reason}"))
+    let (place, what) = (text("where"), text("what"));
+    Ok(format!("{time}  {kind:<10}  {outcome:<7}  {principal} from {origin}  {place}  {what}  {reason}"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! `shorepass serve`: runs the server until it is told to stop.
 
-mod server;
 mod welcome;
 
 use std::process::ExitCode;
@@ -9,13 +8,13 @@ use anyhow::Context as _;
 use clap::{ArgMatches, Args, FromArgMatches};
 use serde_json::json;
 use shorepass_server::settings::Settings;
+use shorepass_server::{Running, StartError, start};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use server::Running;
-
 use super::config::{explained, report};
-use crate::config::{Sources, flags};
+use crate::config::{Origin, Sources, flags};
 use crate::context::Context;
+use crate::error::CliError;
 use crate::telemetry::Log;
 
 /// The server's flags, which are made from the settings' schema.
@@ -60,12 +59,13 @@ pub async fn run(args: ServeArgs, context: &Context) -> anyhow::Result<ExitCode>
     }
     let mut signals = Signals::new()?;
     let log = Log::start(&loaded.log)?;
+    let data_given = loaded.effective.iter().any(|row| row.key == "data" && row.origin != Origin::Default);
     let settings = loaded.settings;
     let running = tokio::select! {
-        started = server::start(settings.clone()) => started.context("the server cannot start")?,
+        started = start(settings.clone()) => started.map_err(cannot_start)?,
         () = signals.stop() => return Ok(ExitCode::from(INTERRUPTED)),
     };
-    announce(&running, &settings, context)?;
+    announce(&running, &settings, data_given, context)?;
     while signals.next().await == Heard::Reload {
         reload(&sources, &log, &running).await;
     }
@@ -79,6 +79,14 @@ pub async fn run(args: ServeArgs, context: &Context) -> anyhow::Result<ExitCode>
     }
 }
 
+fn cannot_start(error: StartError) -> CliError {
+    let told = CliError::new(format!("the server cannot start: {error}"));
+    match error.hint() {
+        Some(hint) => told.hint(hint),
+        None => told,
+    }
+}
+
 fn sources<'a>(args: &'a ServeArgs, context: &'a Context) -> Sources<'a> {
     Sources {
         config: context.config.as_deref(),
@@ -89,7 +97,7 @@ fn sources<'a>(args: &'a ServeArgs, context: &'a Context) -> Sources<'a> {
 }
 
 /// One line for programs on standard output; for people, on the first start, what to type next.
-fn announce(running: &Running, settings: &Settings, context: &Context) -> anyhow::Result<()> {
+fn announce(running: &Running, settings: &Settings, data_given: bool, context: &Context) -> anyhow::Result<()> {
     let ready = json!({
         "endpoint": running.endpoint(),
         "address": running.listen_addr().to_string(),
@@ -101,7 +109,7 @@ fn announce(running: &Running, settings: &Settings, context: &Context) -> anyhow
     });
     context.printer.out(&format!("listening {ready}"))?;
     if running.first_start() {
-        let data = context.data_flag.as_deref();
+        let data = data_given.then_some(settings.data.as_path());
         context.printer.err(&welcome::text(&running.endpoint(), running.ca_file().as_deref(), data));
     }
     Ok(())
