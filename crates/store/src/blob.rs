@@ -15,8 +15,8 @@ mod fence;
 mod local;
 mod s3;
 
-pub(crate) use local::blocking;
 pub use local::LocalBlobStore;
+pub(crate) use local::blocking;
 pub use s3::{S3BlobStore, S3Config};
 
 /// The most bytes a reader is handed at once.

@@ -90,7 +90,8 @@ impl PostgresAudit {
             tx.execute(SCHEMA).await.map_err(failure)?;
             tx.commit().await.map_err(failure)
         };
-        self.schema.get_or_try_init(create).await.map(|()| ())
+        self.schema.get_or_try_init(create).await?;
+        Ok(())
     }
 
     /// A transaction in which no other server creates or drops a partition.

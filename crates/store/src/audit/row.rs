@@ -58,8 +58,8 @@ pub(super) struct Day(i64);
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 impl Day {
-    /// The last day whose year has four digits.
-    const LAST: i64 = 2_932_896;
+    /// 9999-12-29: the next one is not whole in jiff's calendar.
+    const LAST: i64 = 2_932_894;
 
     /// Times no calendar names go to the first and the last day that have a name.
     pub(super) fn of(time: Timestamp) -> Self {
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn times_out_of_the_calendar_have_a_day_with_a_name() {
         assert_eq!(Day::of(Timestamp::from_millis(i64::MIN)).name(), "1970-01-01");
-        assert_eq!(Day::of(Timestamp::from_millis(i64::MAX)).name(), "9999-12-31");
+        assert_eq!(Day::of(Timestamp::from_millis(i64::MAX)).name(), "9999-12-29");
     }
 
     #[test]

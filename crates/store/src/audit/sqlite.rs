@@ -125,7 +125,11 @@ impl SqliteAudit {
         // A quarter is kept free for the write-ahead log.
         let most = bounds.bytes / 4 * 3;
         let Some(room) = self.make_room(slot, day, weight, most).await? else {
-            tracing::warn!(events = rows.len(), day = day.name(), "audit events are dropped: newer days fill the table");
+            tracing::warn!(
+                events = rows.len(),
+                day = day.name(),
+                "audit events are dropped: newer days fill the table"
+            );
             return Ok(());
         };
         self.open_writer(slot, day).await?;

@@ -109,12 +109,12 @@ pub async fn every_filter_filters(place: &Audits) {
         AuditQuery { principal: Some(other.principal.clone()), ..all() },
     ];
     for query in queries {
-        assert_eq!(store.query(&query).await.unwrap(), [other.clone()], "{query:?}");
+        assert_eq!(found(store.as_ref(), query.clone()).await, [other.id], "{query:?}");
     }
     let repository = AuditQuery { repository: plain.repository.clone(), ..all() };
-    assert_eq!(store.query(&repository).await.unwrap(), [plain]);
+    assert_eq!(found(store.as_ref(), repository).await, [plain.id]);
     let both = AuditQuery { kind: Some(EventKind::Login), registry: Some("default".to_owned()), ..all() };
-    assert_eq!(store.query(&both).await.unwrap(), []);
+    assert!(found(store.as_ref(), both).await.is_empty());
 }
 
 pub async fn a_tail_can_be_followed(place: &Audits) {
@@ -189,7 +189,7 @@ pub async fn old_days_make_room_for_new_ones(place: &Audits) {
     let events = store.query(&all()).await.unwrap();
     assert_eq!(events.iter().filter(|event| event.time >= time("2026-11-22T00:00:00Z")).count(), 1_000);
     let oldest = events.last().unwrap().time;
-    assert!(oldest >= time("2026-11-20T00:00:00Z"), "{oldest}");
+    assert!(oldest >= time("2026-11-19T00:00:00Z"), "{oldest}");
     assert_eq!(oldest.millis() % 86_400_000, 0, "whole days are dropped");
 }
 

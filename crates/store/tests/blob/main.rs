@@ -9,6 +9,8 @@
 //!
 //! Without servers: `cargo nextest run -p shorepass-store -E 'not test(/(^|::)(s3|postgres)::/)'`.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod audit_cases;
 mod blob_cases;
 mod memory;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::multipart::{MultipartStore, PartId};
-use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, PutPayloadMut};
+use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, PutPayloadMut};
 
 use super::Bucket;
 use super::failure::{failure, found, is_unknown_to_server};
@@ -101,10 +101,9 @@ async fn read_tail(
     buffer: &mut PutPayloadMut,
 ) -> Result<(), StoreError> {
     let gone = || StoreError::Refused("the bytes written so far are gone".to_owned());
-    let options = GetOptions { if_match: multipart.tail_tag.clone(), ..GetOptions::default() };
-    let answer = bucket.client.get_opts(&bucket.tail(key, length), options).await;
-    let answer = found(answer)?.ok_or_else(gone)?;
-    if answer.meta.size != multipart.tail {
+    let answer = found(bucket.client.get(&bucket.tail(key, length)).await)?.ok_or_else(gone)?;
+    // Compared here, not by `If-Match`: some servers take no notice of that.
+    if answer.meta.size != multipart.tail || answer.meta.e_tag != multipart.tail_tag {
         return Err(gone());
     }
     let mut stream = answer.into_stream();
@@ -275,5 +274,58 @@ impl Drop for S3Writer {
                 tracing::warn!(%error, key = key.as_str(), "an abandoned multipart upload was left behind");
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{S3Config, client};
+    use super::*;
+    use crate::blob::fence::Fences;
+    use shorepass_core::{SystemClock, SystemRandom, new_id};
+
+    #[test]
+    fn the_largest_part_is_reached_late() {
+        let total: u64 = (0..MOST_PARTS).map(part_size).sum();
+        assert_eq!(total, 8_000 * 8 * MIB + 1_600 * 32 * MIB + 400 * 128 * MIB);
+        assert_eq!(total / (1024 * MIB), 162);
+    }
+
+    fn bucket() -> Arc<Bucket> {
+        let url = std::env::var("SHOREPASS_TEST_S3").expect("SHOREPASS_TEST_S3 is not set: run `cargo xtask test`");
+        let url: url::Url = url.parse().unwrap();
+        let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        let config = S3Config {
+            bucket: value("bucket").unwrap(),
+            prefix: String::new(),
+            endpoint: Some(url.join("/").unwrap()),
+            region: value("region").unwrap_or_else(|| "us-east-1".to_owned()),
+            access_key_id: value("access_key"),
+            secret_access_key: value("secret_key").map(Into::into),
+        };
+        Arc::new(Bucket { client: client(&config).unwrap(), prefix: format!("test/{}/", key().as_str()) })
+    }
+
+    fn key() -> BlobKey {
+        BlobKey::new(new_id(&SystemClock, &SystemRandom))
+    }
+
+    #[tokio::test]
+    async fn an_abandoned_multipart_upload_is_aborted() {
+        let (bucket, key) = (bucket(), key());
+        let ticket = Fences::default().enter(&key).await;
+        let mut writer = open(Arc::clone(&bucket), key.clone(), ticket, &WriteState::default()).await.unwrap();
+        writer.write(Bytes::from(vec![1; 9 << 20])).await.unwrap();
+        let upload_id = writer.upload_id.clone();
+        let path = bucket.object(&key);
+        let part = || bucket.client.put_part(&path, &upload_id, 1, PutPayload::from_static(b"x"));
+        part().await.unwrap();
+        drop(writer);
+        let aborted = async {
+            while part().await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(10), aborted).await.unwrap();
     }
 }
