@@ -80,6 +80,17 @@ impl Hosts {
         self
     }
 
+    /// The authority under which a client on this machine reaches us, where no request tells one: over the
+    /// administration socket. It always resolves to `default`.
+    #[must_use]
+    pub fn own_authority(&self) -> String {
+        if let Some(external) = &self.external {
+            return with_port(&external.host.to_string(), external.port);
+        }
+        let address = reachable(self.listen);
+        with_port(&Host::Address(address.ip().to_canonical()).to_string(), Some(address.port()))
+    }
+
     /// Whom `authority` (of [`authority_of`]) means. Without one, as HTTP/1.0 allows: `default`.
     #[must_use]
     pub fn resolve(&self, authority: Option<&str>, origin: &Origin) -> HostMatch {

@@ -198,6 +198,22 @@ fn over_the_administration_socket_the_listener_counts() {
 }
 
 #[test]
+fn our_own_authority_is_ours() {
+    let bound = |address: &str| hosts(None, None).bound_to(address.parse().unwrap());
+    let cases = [
+        (bound("0.0.0.0:5000"), "127.0.0.1:5000"),
+        (bound("[::]:5000"), "[::1]:5000"),
+        (bound("192.0.2.5:443"), "192.0.2.5:443"),
+        (hosts(EXTERNAL, DOMAIN), "registry.example.com:8443"),
+        (hosts(Some("https://example.com/with/path"), None), "example.com"),
+    ];
+    for (hosts, expected) in cases {
+        assert_eq!(hosts.own_authority(), expected);
+        assert_eq!(hosts.resolve(Some(expected), &Origin::administration(0, None)), HostMatch::Default);
+    }
+}
+
+#[test]
 fn a_request_names_its_host_once() {
     let path = Uri::from_static("/v2/");
     let mut headers = HeaderMap::new();

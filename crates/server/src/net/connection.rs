@@ -47,9 +47,11 @@ impl Default for Limits {
         Self {
             connections: 16_384,
             handshake: Duration::from_secs(10),
-            header_read: Duration::from_secs(60),
+            // Longer than the 60 s after which proxies in common use drop an idle connection: the proxy must be the one
+            // that closes, or it sends a request into a connection that we are closing.
+            header_read: Duration::from_secs(120),
             first_request: Duration::from_secs(30),
-            idle: Duration::from_secs(120),
+            idle: Duration::from_secs(150),
             stall: Duration::from_secs(300),
             header_bytes: 64 * 1024,
         }

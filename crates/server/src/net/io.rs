@@ -13,8 +13,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 /// How long, and for how many bytes, a closed connection goes on reading. A peer still sending (a 10 MB header that was
-/// answered with 431) would otherwise get a reset that overtakes the answer (RFC 9112, section 9.6).
-const LINGER: Duration = Duration::from_secs(1);
+/// answered with 431, a body that was refused unread) would otherwise get a reset instead of the answer (RFC 9112,
+/// section 9.6).
+const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a connection did lately.

@@ -40,6 +40,7 @@ pub struct Net {
     external_url: Option<Url>,
     limits: Limits,
     draining: CancellationToken,
+    kill: CancellationToken,
 }
 
 impl Net {
@@ -73,7 +74,7 @@ impl Net {
         };
         let trusted = Arc::new(TrustedProxies::new(&settings.insecure_behind_proxy));
         let external_url = settings.external_url.clone();
-        let draining = CancellationToken::new();
+        let kill = CancellationToken::new();
         Ok(Self {
             public,
             public_addr,
@@ -84,7 +85,9 @@ impl Net {
             trusted,
             external_url,
             limits,
-            draining,
+            // What is cut off also stops.
+            draining: kill.child_token(),
+            kill,
         })
     }
 
@@ -129,7 +132,7 @@ impl Net {
         administration: Arc<dyn Service>,
         metrics: Arc<dyn Service>,
     ) -> Serving {
-        let kill = CancellationToken::new();
+        let kill = self.kill;
         let (requests, monitoring) = (TaskTracker::new(), TaskTracker::new());
         let (certificates, tls) = self.certificates.unzip();
         let door = |kind, service, stop: &CancellationToken, tracker: &TaskTracker, connections| {

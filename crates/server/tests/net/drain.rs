@@ -64,7 +64,13 @@ async fn a_server_that_is_dropped_serves_no_longer() {
     let mut held = server.connect().await;
     held.write_all(b"GET /hold HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     server.stage.entered().await;
+    let (addr, metrics) = (server.addr, server.metrics);
     drop(server);
     let mut rest = Vec::new();
     assert!(held.read_to_end(&mut rest).await.is_err() || rest.is_empty());
+    for addr in [addr, metrics] {
+        while TcpStream::connect(addr).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    }
 }

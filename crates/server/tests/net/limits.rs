@@ -25,6 +25,21 @@ async fn a_giant_header_gets_431() {
     assert_eq!(get(server.addr, "/origin", &fits).await.0, 200);
 }
 
+/// Many clients look for an answer only when they have sent everything, and give up when sending fails.
+#[tokio::test]
+async fn a_client_still_sending_gets_its_answer_and_no_reset() {
+    let server = start_plain().await;
+    let giant = "x".repeat(TEN_MEGABYTES);
+    let header = format!("GET /origin HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {giant}\r\n\r\n");
+    let body = format!("PUT /origin HTTP/1.1\r\nHost: localhost\r\nContent-Length: {TEN_MEGABYTES}\r\n\r\n{giant}");
+    for (request, expected) in [(header, 431), (body, 200)] {
+        let mut stream = server.connect().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        assert_eq!(split(&read_to_end(&mut stream).await).0, expected);
+    }
+}
+
 #[tokio::test]
 async fn a_giant_target_gets_414_or_431() {
     let server = start_plain().await;
