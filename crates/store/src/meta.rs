@@ -17,7 +17,8 @@ type Result<T> = std::result::Result<T, StoreError>;
 
 /// Everything the server knows but the bytes of blobs.
 ///
-/// Every method is one transaction: it is done whole and durable when it returns `Ok`, or not at all. Look-ups answer
+/// Every method but [`MetaStore::collect`] is one transaction: it is done whole and durable when it returns `Ok`, or not
+/// at all (after `Unavailable` it may have been done: the answer was lost). Look-ups answer
 /// `None` for what is not there. Lists are ordered by the bytes of the name (or digest) and start behind `after`.
 #[async_trait]
 pub trait MetaStore: fmt::Debug + Send + Sync {
@@ -53,14 +54,15 @@ pub trait MetaStore: fmt::Debug + Send + Sync {
     /// the etag. `false` when it was changed or deleted meanwhile.
     async fn update_registry(&self, registry: &RegistryRow) -> Result<bool>;
 
-    /// The name is free at once, its content is no longer reachable, and collection removes it later in bounded steps.
-    /// `false` when there was none.
+    /// The name is free at once, its content is no longer reachable, its passwords are gone, and collection removes the
+    /// rest later in bounded steps, whatever locks it finds there. `false` when there was none.
     async fn delete_registry(&self, id: Uuid, now: Timestamp) -> Result<bool>;
 
-    /// Sets the password of `row.slot`, replacing the one there.
+    /// Sets the password of `row.slot`, replacing the one there. `Refused` when there is no such registry.
     async fn put_admin_password(&self, row: &AdminPasswordRow) -> Result<()>;
 
-    /// A number that every change of a registry, its settings or its admin passwords raises, in the same transaction.
+    /// A number that every change of a registry, its settings or its admin passwords, every change of a repository's locks
+    /// and every deletion of a repository raises, in the same transaction.
     async fn policy_generation(&self) -> Result<i64>;
 
     // --- secrets of the server
@@ -104,7 +106,8 @@ pub trait MetaStore: fmt::Debug + Send + Sync {
     ) -> Result<Option<RepositoryRow>>;
 
     /// Deletes with all tags and manifests; `Locked` when the repository, a tag or a manifest in it forbids deletion
-    /// (`write_enabled` or `delete_enabled` off). The name is free at once; the content goes in bounded steps later.
+    /// (`write_enabled` or `delete_enabled` off). The name is free at once; the content goes in bounded steps
+    /// later. The tags are not listed: they may be a million.
     async fn delete_repository(&self, repository_id: Uuid, now: Timestamp) -> Result<DeleteOutcome>;
 
     // --- blobs
@@ -126,7 +129,8 @@ pub trait MetaStore: fmt::Debug + Send + Sync {
     /// Links a blob of `source` (a repository of any registry) to the target. `None` when the source does not hold it.
     async fn mount_blob(&self, source: Uuid, target: &Target, digest: &Digest) -> Result<Option<BlobRow>>;
 
-    /// Removes the link. `NotFound` without one; `Locked` where a manifest of the repository still needs the blob.
+    /// Removes the link. `NotFound` without one; `Locked` where a manifest of the repository still needs the blob, or the
+    /// repository forbids deletion.
     async fn unlink_blob(&self, repository_id: Uuid, digest: &Digest, now: Timestamp) -> Result<DeleteOutcome>;
 
     // --- uploads
@@ -202,7 +206,8 @@ pub trait MetaStore: fmt::Debug + Send + Sync {
 
     /// Looks at up to `limit` due entries of the review queues (links of repositories no manifest needs, blobs without
     /// links, content of deleted repositories and registries) and removes what nothing needs; answers how many entries it
-    /// looked at. What becomes unreachable in the blob store goes to the list of dead objects.
+    /// looked at, 0 when nothing is due. What becomes unreachable in the blob store goes to the list of dead objects. Each
+    /// entry is a transaction of its own; servers may collect at the same time.
     async fn collect(&self, now: Timestamp, limit: i64) -> Result<i64>;
 
     /// Keys of objects that no row names any more.

@@ -303,8 +303,8 @@ pub enum PutOutcome {
     Stored { repository: RepositoryRow, created: bool },
     /// What it references and is not here; nothing was written.
     Missing { blobs: Vec<Digest>, manifests: Vec<Digest> },
-    /// A lock of the repository, of a tag to be moved, or of the manifest forbids it; nothing was written. The text names
-    /// which: `tag v1`.
+    /// A lock of the repository, or of a tag that would move, forbids it; nothing was written. The text names which:
+    /// `repository team/app`, `tag v1`. (A manifest's own lock does not: its bytes cannot change.)
     Locked { what: String },
 }
 

@@ -66,6 +66,10 @@ impl Pools {
 }
 
 pub(super) fn open(path: &Path) -> Result<Arc<dyn MetaStore>, StoreError> {
+    Ok(Arc::new(shared::Store::new(pools(path)?)))
+}
+
+fn pools(path: &Path) -> Result<Pools, StoreError> {
     create_private(path).map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?;
     // FULL, because NORMAL loses acknowledged commits in WAL mode when the power goes (DESIGN.md, section 5).
     let options = SqliteConnectOptions::new()
@@ -84,7 +88,7 @@ pub(super) fn open(path: &Path) -> Result<Arc<dyn MetaStore>, StoreError> {
     };
     let write = pool(1).connect_lazy_with(options.clone());
     let read = pool(READERS).connect_lazy_with(options.pragma("query_only", "on"));
-    Ok(Arc::new(shared::Store::new(Pools { read, write })))
+    Ok(Pools { read, write })
 }
 
 /// SQLite gives the files beside the database (`-wal`, `-shm`) the mode of the database itself.
@@ -94,5 +98,27 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         Some(parent) => fs::File::open(parent)?.sync_all(),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn pragma(pool: &SqlitePool, name: &str) -> String {
+        let text = sqlx::AssertSqlSafe(format!("select cast({name} as text) from pragma_{name}"));
+        sqlx::query_scalar(text).fetch_one(pool).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_connection_is_durable_and_checks_references() {
+        let dir = tempfile::tempdir().unwrap();
+        let pools = pools(&dir.path().join("meta.db")).unwrap();
+        for (pool, query_only) in [(&pools.write, "0"), (&pools.read, "1")] {
+            assert_eq!(pragma(pool, "journal_mode").await, "wal");
+            assert_eq!(pragma(pool, "synchronous").await, "2", "FULL");
+            assert_eq!(pragma(pool, "foreign_keys").await, "1");
+            assert_eq!(pragma(pool, "query_only").await, query_only);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The contract of `MetaStore`, each test on SQLite and on PostgreSQL.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails panics")]
+
 mod blobs;
 mod collection;
 mod fixture;

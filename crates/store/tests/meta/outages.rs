@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 use shorepass_store::{StoreError, sql};
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_unavailable_soon_and_its_password_stays_unsaid() {
-    // Bound and not listening: nobody else gets the port, and nobody answers.
-    let socket = socket_without_listener();
-    let port = socket.local_addr().unwrap().port();
-    let store = sql::open_postgres(&format!("postgres://me:hunter2@127.0.0.1:{port}/db"), 2).unwrap();
-    let begun = Instant::now();
-    let error = store.ping().await.unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(10));
-    let told = format!("{error} {error:?} {store:?}");
-    assert!(!told.contains("hunter2"), "{told}");
-}
-
-/// A UDP socket's port is free for TCP, but a kernel gives it to nobody who asks for any.
-fn socket_without_listener() -> std::net::UdpSocket {
-    std::net::UdpSocket::bind("127.0.0.1:0").unwrap()
+async fn a_server_that_does_not_answer_is_unavailable_soon_and_its_password_stays_unsaid() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    for url in [
+        format!("postgres://me:hunter2@127.0.0.1:{port}/db"),
+        "postgresql://me:hunter2@localhost/db?host=/nonexistent".to_owned(),
+    ] {
+        let store = sql::open_postgres(&url, 2).unwrap();
+        let begun = Instant::now();
+        for error in [store.ping().await.unwrap_err(), store.migrate().await.unwrap_err()] {
+            assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+            let told = format!("{error} {error:?} {store:?}");
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
 }
 
 #[tokio::test]

@@ -83,36 +83,42 @@ pub async fn only_one_of_many_saves_wins(f: Fixture) {
     assert_eq!((saved.state, saved.version), (won[0].0.clone(), upload.version + 1));
 }
 
-/// The links and blobs of round n are due for removal while the same bytes are pushed and mounted again.
+/// In each round some links and some blobs are due for removal while the same bytes are pushed and mounted again.
 pub async fn collection_never_takes_what_is_being_pushed(f: Fixture) {
     let (collector, other) = (f.another(), f.another());
-    f.commit("source", "layer", 0).await;
-    f.push("source", 0, manifest("keeps"), &["layer"], &[]).await;
-    let source = f.id_of("source").await;
-    for round in 0..15 {
-        let (fresh, now) = (format!("fresh-{round}"), at(0).plus((2 * round + 1) * GRACE));
-        let layers = [fresh.as_str(), "layer"];
-        f.commit("app", &fresh, 0).await;
-        f.collect(now).await;
-        let collecting = async {
-            for _ in 0..3 {
-                collector.collect(now.plus(GRACE), 50).await.unwrap();
-            }
-        };
+    for round in 0..12 {
+        let layers: Vec<String> = (0..8).map(|n| format!("layer-{round}-{n}")).collect();
+        let (linked, unlinked) = layers.split_at(4);
+        let seconds = |graces: i64| graces * i64::try_from(GRACE.as_secs()).unwrap();
+        let begin = 3 * round;
+        for layer in unlinked {
+            f.commit("app", layer, seconds(begin)).await;
+        }
+        f.collect(at(seconds(begin + 1))).await;
+        for layer in linked {
+            f.commit("app", layer, seconds(begin + 1)).await;
+        }
+        let now = at(seconds(begin + 2));
+        let collecting = async { while collector.collect(now, 50).await.unwrap() > 0 {} };
+        let commits = layers.iter().map(|layer| f.commit("app", layer, seconds(begin + 2)));
         let pushing = async {
-            let seconds = (now.plus(GRACE).seconds()) - at(0).seconds();
-            let row = f.commit("app", &fresh, seconds).await;
-            let target = f.target("app", seconds);
-            other.mount_blob(source, &target, &digest("layer")).await.unwrap().unwrap();
-            let put = f.put("app", seconds, manifest(&format!("m-{round}")), &layers, &["latest"]);
-            assert!(f.stored(&put).await.1);
-            row
+            let rows = join_all(commits).await;
+            let app = f.id_of("app").await;
+            let target = f.target("mounted", seconds(begin + 2));
+            for layer in &layers {
+                other.mount_blob(app, &target, &digest(layer)).await.unwrap().unwrap();
+            }
+            rows
         };
-        let ((), row) = tokio::join!(collecting, pushing);
-        f.collect(now.plus(GRACE)).await;
-        let app = f.id_of("app").await;
-        assert_eq!(f.store.blob(app, &digest(&fresh)).await.unwrap(), Some(row.clone()));
-        assert!(!f.dead().await.contains(&row.key), "round {round}: the object of a linked blob is dead");
+        let ((), rows) = tokio::join!(collecting, pushing);
+        let layers: Vec<&str> = layers.iter().map(String::as_str).collect();
+        f.push("app", seconds(begin + 2), manifest(&format!("m-{round}")), &layers, &["latest"]).await;
+        f.collect(now).await;
+        let (app, dead) = (f.id_of("app").await, f.dead().await);
+        for row in rows {
+            assert_eq!(f.store.blob(app, &row.digest).await.unwrap(), Some(row.clone()), "round {round}");
+            assert!(!dead.contains(&row.key), "round {round}: the object of a linked blob is dead");
+        }
     }
 }
 

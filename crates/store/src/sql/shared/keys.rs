@@ -66,7 +66,7 @@ pub(super) async fn add_signing_key(
     if only_if_none && !signing_keys(conn, key.created_at).await?.is_empty() {
         return Ok(false);
     }
-    query("update signing_keys set retired_at = $1 where retired_at is null")
+    query("update signing_keys set retired_at = $1 where retired_at is null or retired_at > $1")
         .bind(retire_others_at.millis())
         .execute(&mut *conn)
         .await?;
