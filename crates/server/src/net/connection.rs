@@ -92,12 +92,8 @@ impl Http {
     {
         let activity = handler.activity.clone();
         let service = service_fn(move |request| handler.clone().answer(request));
-        let builder = match protocol {
-            Protocol::Http1 => &self.http1,
-            Protocol::Http2 => &self.http2,
-            Protocol::Either => &self.either,
-        };
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let serving = self.builder(protocol).serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(serving);
         let mut watch = interval((self.limits.first_request / 4).min(Duration::from_secs(5)));
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut ending, mut stopping) = (false, false);
@@ -119,15 +115,22 @@ impl Http {
                 }
                 () = grace.as_mut(), if stopping && !activity.requested() => return,
                 _ = watch.tick() => match self.verdict(&activity) {
-                    Verdict::Live => {}
-                    Verdict::Idle if ending => {}
-                    Verdict::Idle => {
+                    Verdict::Idle if !ending => {
                         ending = true;
                         connection.as_mut().graceful_shutdown();
                     }
+                    Verdict::Live | Verdict::Idle => {}
                     Verdict::Dead => return,
                 },
             }
+        }
+    }
+
+    fn builder(&self, protocol: Protocol) -> &auto::Builder<TokioExecutor> {
+        match protocol {
+            Protocol::Http1 => &self.http1,
+            Protocol::Http2 => &self.http2,
+            Protocol::Either => &self.either,
         }
     }
 
