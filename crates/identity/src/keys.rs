@@ -1,6 +1,7 @@
 //! The ring of signing keys: one signs, all published ones verify, and every server of one database has the same.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub struct KeyRing {
     /// Held while the store is read, so that an older reading never replaces a newer one.
     reading: tokio::sync::Mutex<()>,
     verified: Cache<[u8; 32], Arc<Verified>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 /// A reading of the store.
@@ -97,6 +100,8 @@ impl KeyRing {
             keys: RwLock::default(),
             reading: tokio::sync::Mutex::default(),
             verified,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
         };
         ring.refresh().await?;
         match ring.current().newest() {
@@ -204,9 +209,11 @@ impl KeyRing {
         let verified = match self.verified.get(&digest) {
             Some(verified) => {
                 keys.live(&verified.kid, now)?;
+                self.hits.fetch_add(1, Ordering::Relaxed);
                 verified
             }
             None => {
+                self.misses.fetch_add(1, Ordering::Relaxed);
                 let verified = Arc::new(verify_signature(&keys, token, now)?);
                 self.verified.insert(digest, Arc::clone(&verified));
                 verified
@@ -214,6 +221,12 @@ impl KeyRing {
         };
         check(&verified.claims, audience, grant, now)?;
         Ok(Arc::clone(&verified.claims))
+    }
+
+    /// How often a token was, and was not, found among those verified before.
+    #[must_use]
+    pub fn cache_counts(&self) -> (u64, u64) {
+        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
     }
 
     /// The public keys (RFC 7517), the one that signs next included.

@@ -95,6 +95,10 @@ async fn gauges(app: Arc<App>) {
     let dropped = app.recorder.dropped();
     let counted = app.metrics.audit_dropped.get();
     app.metrics.audit_dropped.inc_by(dropped.saturating_sub(counted));
+    let tokens = app.metrics.cache("tokens");
+    let (hits, misses) = app.keys.cache_counts();
+    tokens.hits.inc_by(hits.saturating_sub(tokens.hits.get()));
+    tokens.misses.inc_by(misses.saturating_sub(tokens.misses.get()));
     for check in &*app.health.report().await.checks {
         app.metrics.set_dependency(check.name, check.status == crate::health::CheckStatus::Ok);
     }

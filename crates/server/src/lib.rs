@@ -8,6 +8,8 @@ mod error;
 mod faces;
 pub mod health;
 pub mod hosts;
+#[cfg(test)]
+mod matrix;
 pub mod metrics;
 pub mod net;
 pub mod request_log;

@@ -64,7 +64,7 @@ pub struct Running {
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
     audit: JoinHandle<()>,
-    app: Arc<App>,
+    pub(crate) app: Arc<App>,
 }
 
 #[derive(Debug, Clone)]

@@ -61,10 +61,12 @@ enum Refusal {
 
 impl Refusal {
     fn into_answer(self, call: &Call) -> Answer {
+        call.app.metrics.count_token("access_token", Outcome::Failure);
         let (status, code, error, message) = match self {
             Self::Api(error) => return error.into_answer(),
             Self::Request(error, message) => (StatusCode::BAD_REQUEST, "UNSUPPORTED", error, message),
             Self::Credential(Failure { limited: Some(seconds), .. }) => {
+                call.app.metrics.count_rate_limited("sign_in");
                 return ApiError::too_many_requests(seconds).into_answer();
             }
             Self::Credential(_) => {
@@ -154,6 +156,7 @@ fn exchange(call: &Call, form: &Query) -> Result<Answer, Refusal> {
     let claims = refresh_claims(call, &proven);
     let token = sign(call, &claims)?;
     audit_token(call, &proven, "refresh token", &[]);
+    call.app.metrics.count_token("refresh_token", Outcome::Success);
     Ok(respond::json(StatusCode::OK, &json!({"refresh_token": token})))
 }
 

@@ -1,6 +1,7 @@
 //! Uploads: POST, PATCH, PUT, GET, DELETE; mounts.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::app::RequestBody;
 use futures::TryStreamExt as _;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use super::{CONTENT_DIGEST, Handling, range};
 use crate::error::{ApiError, upload_range, with_upload};
+use crate::metrics::Metrics;
 use crate::respond::{self, Answer};
 
 const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
@@ -32,6 +34,7 @@ pub async fn begin(call: &Handling, name: &RepositoryName, body: RequestBody) ->
     if let Some(digest) = query.get("digest") {
         let digest: Digest = digest.parse().map_err(RegistryError::from)?;
         let upload = call.registry().begin_upload(&permit, digest.algorithm()).await?;
+        call.call.app.metrics.uploads.started.inc();
         return match finish(call, &permit, upload.id, &digest, None, body).await {
             Ok(blob) => Ok(created(call, name, &blob.digest)),
             Err(error) => {
@@ -46,15 +49,19 @@ pub async fn begin(call: &Handling, name: &RepositoryName, body: RequestBody) ->
         None => Algorithm::Sha256,
     };
     let upload = call.registry().begin_upload(&permit, algorithm).await?;
+    call.call.app.metrics.uploads.started.inc();
     Ok(progress(StatusCode::ACCEPTED, name, &upload))
 }
 
 pub async fn append(call: &Handling, name: &RepositoryName, id: Uuid, body: RequestBody) -> Result<Answer, ApiError> {
     let permit = call.permit::<Push>(name).await?;
     let range = range::chunk(&call.call.headers)?;
-    let registry = std::sync::Arc::clone(call.registry());
+    let (registry, writing) = (Arc::clone(call.registry()), Writing::begin(call));
     // In a task of its own: when the client goes away the request is dropped, and what came must still be kept.
-    let appended = tokio::spawn(async move { registry.append(&permit, id, range, stream(body)).await });
+    let appended = tokio::spawn(async move {
+        let _writing = writing;
+        registry.append(&permit, id, range, stream(body)).await
+    });
     let upload = joined(appended.await).map_err(|error| refused(name, id, error))?;
     Ok(progress(StatusCode::ACCEPTED, name, &upload))
 }
@@ -73,6 +80,7 @@ pub async fn complete(call: &Handling, name: &RepositoryName, id: Uuid, body: Re
 pub async fn cancel(call: &Handling, name: &RepositoryName, id: Uuid) -> Result<Answer, ApiError> {
     let permit = call.permit::<Push>(name).await?;
     call.registry().cancel_upload(&permit, id).await?;
+    call.call.app.metrics.uploads.failed.inc();
     Ok(respond::status(StatusCode::NO_CONTENT))
 }
 
@@ -90,11 +98,21 @@ async fn finish(
     range: Option<shorepass_registry::ContentRange>,
     body: RequestBody,
 ) -> Result<BlobRow, ApiError> {
-    let registry = std::sync::Arc::clone(call.registry());
+    let (registry, writing) = (Arc::clone(call.registry()), Writing::begin(call));
     let (own_permit, own_digest) = (permit.clone(), digest.clone());
-    let finished =
-        tokio::spawn(async move { registry.complete(&own_permit, id, &own_digest, range, stream(body)).await });
-    joined(finished.await).map_err(|error| refused(permit.repository(), id, error))
+    let finished = tokio::spawn(async move {
+        let _writing = writing;
+        registry.complete(&own_permit, id, &own_digest, range, stream(body)).await
+    });
+    let blob = joined(finished.await);
+    let uploads = &call.call.app.metrics.uploads;
+    match &blob {
+        Ok(_) => uploads.finished.inc(),
+        // The client may still go on after these.
+        Err(RegistryError::RangeInvalid { .. } | RegistryError::Interrupted | RegistryError::UploadBusy) => 0,
+        Err(_) => uploads.failed.inc(),
+    };
+    blob.map_err(|error| refused(permit.repository(), id, error))
 }
 
 /// Mounting needs the right to read where the blob comes from. A token that does not name the source is answered with a
@@ -147,6 +165,22 @@ fn refused(name: &RepositoryName, id: Uuid, error: RegistryError) -> ApiError {
     match error {
         RegistryError::RangeInvalid { offset } => with_upload(error.into(), &location(name, id), offset),
         other => other.into(),
+    }
+}
+
+/// Counts a request as writing to an upload for as long as it lives.
+struct Writing(Arc<Metrics>);
+
+impl Writing {
+    fn begin(call: &Handling) -> Self {
+        call.call.app.metrics.uploads.active.inc();
+        Self(Arc::clone(&call.call.app.metrics))
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.uploads.active.dec();
     }
 }
 
