@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
@@ -24,7 +25,10 @@ impl Toolbox {
     #[expect(clippy::new_without_default, reason = "it creates files: not what a default should do")]
     #[must_use]
     pub fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("shorepass-tools-").tempdir().expect("a temporary folder");
+        // podman makes names of images from paths: they must be lower case, which random ones are not.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("shorepass-tools-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir().expect("a temporary folder");
         let root = folder.path();
         for name in ["home", "run", "tmp", "docker"] {
             std::fs::create_dir(root.join(name)).expect("a folder");

@@ -116,11 +116,12 @@ async fn audit_tells_who_did_what(stores: Stores) {
     let puller = admin.with_token(&host, &["repository:team/app:pull"]).await;
     let _pushed = image.push(&admin, "team/app", "v1").await.expect(201);
     let _pulled = puller.get("/v2/team/app/manifests/v1").await.expect(200);
-    let _denied = puller.delete("/v2/team/app/manifests/v1").await.expect(401);
     let _untagged = admin.delete("/v2/team/app/manifests/v1").await.expect(202);
     let _deleted = admin.delete(&format!("/v2/team/app/manifests/{}", image.digest())).await.expect(202);
     let _failed = server.http().with(basic("default", "a-wrong-password")).get("/v2/").await.expect(401);
     server.keep_secret("a-wrong-password");
+    let _disabled = server.manage("POST", "/registries/default/admin/disable", None).expect(200);
+    let _denied = puller.get("/v2/team/app/manifests/v1").await.expect(401);
 
     let wanted = ["login", "token", "pull", "push", "delete", "untag", "denied", "management"];
     let query = ["audit", "query", "--output", "json"];

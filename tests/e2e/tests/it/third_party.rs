@@ -4,7 +4,8 @@ use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use shorepass_e2e::{Http, Image, Server, ServerOptions, bearer, eventually};
+use http::Method;
+use shorepass_e2e::{Http, Image, MEDIA_MANIFEST, Server, ServerOptions, bearer, eventually};
 
 use crate::tokens::{SCOPE, text};
 
@@ -21,7 +22,8 @@ async fn docker_registry_accepts_our_tokens(signing: &str) {
     let _pushed = image.push(&http.with(bearer(&token)), "team/app", "v1").await.expect(201);
     let reader = text(&admin.token(&host, &["repository:team/app:pull"]).await.expect(200), "access_token");
     let reader = http.with(bearer(&reader));
-    let _pulled = reader.get("/v2/team/app/manifests/v1").await.expect(200);
+    let manifest = "/v2/team/app/manifests/v1";
+    let _pulled = reader.send(Method::GET, manifest, &[("Accept", MEDIA_MANIFEST)], "").await.expect(200);
     let _refused = reader.push_blob("team/app", b"more").await.expect(401);
 }
 

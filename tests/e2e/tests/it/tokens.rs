@@ -351,6 +351,9 @@ async fn several_servers_agree() {
     let on = |server: &Server, authorization: &str| OnHost(server.http().with(authorization.to_owned()), at);
     let account = first.enable_admin("default");
     let token = on(&first, &account.basic()).token("repository:team/app:pull,push").await;
+    // A change reaches the other servers within a second (DESIGN.md, rule 3); so does the enabling of the account.
+    let a_second = Duration::from_millis(1100);
+    tokio::time::sleep(a_second).await;
     let pushed = on(&second, &bearer(&token)).push_blob("team/app", b"over there").await;
     assert_eq!(pushed.status, 201, "{}", pushed.text());
     let blob = format!("/v2/team/app/blobs/{}", shorepass_e2e::digest_of(b"over there"));
@@ -358,7 +361,7 @@ async fn several_servers_agree() {
 
     let _disabled = first.manage("POST", "/registries/default/admin/disable", None).expect(200);
     assert_eq!(on(&first, &bearer(&token)).get(&blob).await.status, 401, "at once here");
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    tokio::time::sleep(a_second).await;
     assert_eq!(on(&second, &bearer(&token)).get(&blob).await.status, 401, "within a second there");
 }
 
