@@ -33,15 +33,28 @@ pub fn docker_config() -> Option<PathBuf> {
     Some(dir.join("config.json"))
 }
 
-/// Podman's `auth.json`: `$REGISTRY_AUTH_FILE`, else in `$XDG_RUNTIME_DIR/containers`, else in `~/.config/containers`
-/// (containers-auth.json(5)).
+/// Podman's `auth.json`: `$REGISTRY_AUTH_FILE`, else in `$XDG_RUNTIME_DIR/containers`, else in `/run/containers/<uid>`, or
+/// outside Linux in `~/.config/containers` (containers-auth.json(5)).
 #[must_use]
 pub fn podman_auth() -> Option<PathBuf> {
     if let Some(file) = directory("REGISTRY_AUTH_FILE") {
         return Some(file);
     }
-    let dir = absolute("XDG_RUNTIME_DIR").or_else(|| Some(directory("HOME")?.join(".config")))?;
-    Some(dir.join("containers/auth.json"))
+    let dir = if !cfg!(target_os = "linux") {
+        directory("HOME")?.join(".config/containers")
+    } else if let Some(runtime) = absolute("XDG_RUNTIME_DIR") {
+        runtime.join("containers")
+    } else {
+        PathBuf::from(format!("/run/containers/{}", rustix::process::getuid().as_raw()))
+    };
+    Some(dir.join("auth.json"))
+}
+
+/// Every file in which podman may find a credential that docker wrote.
+#[must_use]
+pub fn docker_configs() -> Vec<PathBuf> {
+    let home = directory("HOME").map(|home| home.join(".docker/config.json"));
+    docker_config().into_iter().chain(home).collect()
 }
 
 fn directory(variable: &str) -> Option<PathBuf> {

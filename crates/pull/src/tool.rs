@@ -178,6 +178,11 @@ impl Tool {
         let trust = self.trust(access).await?;
         let mut arguments: Vec<OsString> = vec!["login".into()];
         arguments.extend(trust.arguments());
+        if let Some(file) = &access.auth_file
+            && self.is_podman().await
+        {
+            arguments.extend(["--authfile".into(), file.into()]);
+        }
         arguments.extend(["--username".into(), credential.username.clone().into(), "--password-stdin".into()]);
         arguments.push(server.to_string().into());
         self.run(&arguments, Some(credential.expose())).await
@@ -214,6 +219,9 @@ pub struct Access {
     pub scheme: Scheme,
     /// The CA of a server that made its own certificate.
     pub ca: Option<PathBuf>,
+    /// Podman's own file of credentials, where it must be told to look into no other: it refuses to sign in where docker
+    /// keeps an identity token (`currently logged in, auth file contains an Identity token`, podman 4.3).
+    pub auth_file: Option<PathBuf>,
 }
 
 /// What a program is told about a server's certificate.

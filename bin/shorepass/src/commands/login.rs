@@ -11,7 +11,7 @@ use serde_json::json;
 use shorepass_core::SystemClock;
 use shorepass_pull::client::{ClientError, RegistryClient};
 use shorepass_pull::config::ClientConfig;
-use shorepass_pull::credential::Credential;
+use shorepass_pull::credential::{Credential, IDENTITY_TOKEN};
 use shorepass_pull::store::{CredentialStore, Stored};
 use shorepass_pull::tool::{Access, Search, Tool, ToolError};
 use shorepass_pull::{Scheme, paths, report};
@@ -131,7 +131,8 @@ async fn sign_in(args: &LoginArgs, context: &Context, tool: &Tool) -> anyhow::Re
         (Some(_), None) => return ask(args, &target, tool),
     };
     let registry = reach(&target, ca.as_deref()).await?;
-    let access = Access { scheme: registry.scheme(), ca };
+    let auth_file = paths::podman_auth().filter(|_| docker_has_identity_token(&target));
+    let access = Access { scheme: registry.scheme(), ca, auth_file };
     let podman = tool.is_podman().await;
     let said = tool.login(&target.host, &credential, &access).await?;
     if !said.stderr.trim().is_empty() {
@@ -139,7 +140,7 @@ async fn sign_in(args: &LoginArgs, context: &Context, tool: &Tool) -> anyhow::Re
     }
     if !said.success {
         let error = CliError::new("Login failed.");
-        return Err(match trust_advice(&target, &access, podman) {
+        return Err(match trust_advice(&target, &access, podman).filter(|_| !podman) {
             Some(advice) => error.hint(advice).into(),
             None => error.into(),
         });
@@ -180,6 +181,11 @@ fn ask(args: &LoginArgs, target: &Target, tool: &Tool) -> anyhow::Result<ExitCod
     }
     let status = command.arg(target.host.to_string()).status().context("the program cannot be run")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn docker_has_identity_token(target: &Target) -> bool {
+    let mut configs = paths::docker_configs().into_iter().filter_map(|path| ClientConfig::load(&path).ok());
+    configs.any(|config| config.credential(&target.host).is_some_and(|kept| kept.username == IDENTITY_TOKEN))
 }
 
 /// Where docker keeps this server's credentials with our helper, the helper is given the password too: docker itself

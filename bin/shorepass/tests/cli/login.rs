@@ -57,6 +57,19 @@ async fn podman_is_told_that_loopback_is_plain() {
 }
 
 #[tokio::test]
+async fn podman_is_kept_from_the_identity_token_that_docker_keeps() {
+    let (machine, registry) = served().await;
+    machine.program("podman", "");
+    fs::write(machine.docker_config(), json!({"auths": {registry.host(): {"identitytoken": "t"}}}).to_string())
+        .unwrap();
+    let file = machine.path().join("auth.json");
+    let environment = [("REGISTRY_AUTH_FILE", file.to_str().unwrap())];
+    let ended = machine.run_with(&["login"], &environment, "").await;
+    assert_ended(&ended, 0);
+    assert!(machine.seen("podman.argv").contains(&format!(" --authfile {} --username ", file.display())));
+}
+
+#[tokio::test]
 async fn without_docker_and_podman_the_documents_texts() {
     let (machine, _registry) = served().await;
     for (arguments, environment) in

@@ -71,6 +71,16 @@ async fn a_credential_is_never_sent_to_another_partys_realm() {
 }
 
 #[tokio::test]
+async fn a_credential_does_not_follow_a_redirect() {
+    let (registry, thief) = (Registry::start().await, Registry::start().await);
+    registry.state.lock().unwrap().redirect = Some(format!("http://{}/oauth2/token", thief.host()));
+    let (client, credential) = (reach(&registry).await, Credential::new(USER, PASSWORD.to_owned()));
+    assert_eq!(client.refresh_token(&credential).await.unwrap_err().status(), Some(307));
+    assert_eq!(client.access_token(&credential, "registry:catalog:*").await.unwrap_err().status(), Some(307));
+    assert!(thief.state.lock().unwrap().seen.is_empty());
+}
+
+#[tokio::test]
 async fn challenges_that_lead_nowhere_are_told_apart() {
     let registry = Registry::start().await;
     registry.state.lock().unwrap().challenge = None;

@@ -46,6 +46,8 @@ pub struct State {
     pub ping: u16,
     /// Whether a sign-in with a password is given a refresh token.
     pub gives_refresh_tokens: bool,
+    /// Where the token endpoint sends its callers instead of answering.
+    pub redirect: Option<String>,
     pub repositories: BTreeMap<String, Vec<String>>,
     made: u32,
 }
@@ -60,6 +62,7 @@ impl Default for State {
             challenge: Some(r#"Bearer realm="http://{host}/oauth2/token",service="{host}""#.into()),
             ping: 401,
             gives_refresh_tokens: true,
+            redirect: None,
             repositories: BTreeMap::new(),
             made: 0,
         }
@@ -183,6 +186,11 @@ fn registry(state: &Shared, host: &str, seen: Seen) -> Answer {
     let bearer = seen.authorization.as_deref().and_then(|a| a.strip_prefix("Bearer "));
     let known = bearer.is_some_and(|token| state.access_tokens.iter().any(|good| good == token));
     match (seen.method.as_str(), seen.path.as_str()) {
+        (_, "/oauth2/token") if state.redirect.is_some() => {
+            let mut answer = Answer::new(307, json!({}));
+            answer.headers.extend(state.redirect.clone().map(|to| ("location", to)));
+            answer
+        }
         ("GET", "/oauth2/token") => token_by_get(&mut state, host, &seen),
         ("POST", "/oauth2/token") => token_by_post(&mut state, host, &seen),
         ("GET", path) if path.starts_with("/v2/") && !known => challenge(&state, host),

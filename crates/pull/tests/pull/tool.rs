@@ -27,7 +27,7 @@ fn read(dir: &Path, name: &str) -> String {
 }
 
 fn plain() -> Access {
-    Access { scheme: Scheme::Http, ca: None }
+    Access { scheme: Scheme::Http, ca: None, auth_file: None }
 }
 
 #[tokio::test]
@@ -65,11 +65,11 @@ async fn podman_is_told_about_plain_http_and_about_a_private_ca() {
 
     let ca = dir.path().join("ca.pem");
     fs::write(&ca, "a certificate").unwrap();
-    let access = Access { scheme: Scheme::Https, ca: Some(ca) };
+    let access = Access { scheme: Scheme::Https, ca: Some(ca), auth_file: None };
     assert!(tool.login(&server, &credential, &access).await.unwrap().success);
     assert_eq!(read(dir.path(), "seen.crt"), "a certificate");
 
-    let access = Access { scheme: Scheme::Https, ca: None };
+    let access = Access { scheme: Scheme::Https, ca: None, auth_file: None };
     assert!(tool.login(&server, &credential, &access).await.unwrap().success);
     assert!(!read(dir.path(), "podman.argv").contains("tls-verify"));
 }

@@ -95,7 +95,7 @@ impl Checkup<'_> {
         let tags: Tags = registry.get(&format!("/v2/{repository}/tags/list?n=1"), &token).await.ok()?;
         let tag = tags.tags?.into_iter().next()?;
         let image = format!("{}/{repository}:{tag}", target.host);
-        Some(Sample { image, credential, access: Access { scheme: registry.scheme(), ca } })
+        Some(Sample { image, credential, access: Access { scheme: registry.scheme(), ca, auth_file: None } })
     }
 }
 
