@@ -35,7 +35,11 @@ impl Registry {
         for object in self.store.dead_objects(BATCH).await? {
             if let Some(key) = BlobKey::parse(&object.key) {
                 let state = object.upload_state.as_deref().and_then(|state| self.unfinished(&object.key, state));
-                self.blobs.delete(&key, state.as_ref()).await?;
+                if let Err(error) = self.blobs.delete(&key, state.as_ref()).await {
+                    // It stays listed and is tried again; the others need not wait for it.
+                    tracing::warn!(%error, key = object.key, "a dead object could not be deleted");
+                    continue;
+                }
                 done.objects_deleted += 1;
             }
             self.store.forget_dead_object(&object.key).await?;

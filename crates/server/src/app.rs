@@ -86,13 +86,13 @@ impl Service for Public {
     fn call(self: Arc<Self>, request: Request<Incoming>, origin: Origin) -> BoxFuture<'static, Answer> {
         async move {
             let mut observation = self.0.observe(&request, &origin);
-            let span = observation.span().clone();
+            let (span, is_head) = (observation.span().clone(), request.method() == Method::HEAD);
             let answered = public(&self.0, &mut observation, request, origin).instrument(span).await;
             let mut answer = answered.unwrap_or_else(ApiError::into_answer);
             let headers = answer.headers_mut();
             headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
             headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-            observation.finish(answer)
+            observation.finish(if is_head { respond::head(answer) } else { answer })
         }
         .boxed()
     }

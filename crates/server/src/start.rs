@@ -49,7 +49,8 @@ impl StartError {
         match self {
             Self::Data { .. } => Some("name a directory that this user may write with `--data`"),
             Self::Store(_) => Some("check `--database` and `--blobs`, and that both can be reached from here"),
-            Self::Net(_) | Self::Identity(_) => None,
+            Self::Net(error) => error.hint(),
+            Self::Identity(_) => None,
         }
     }
 }
@@ -135,13 +136,13 @@ impl Running {
         self.first_start
     }
 
-    /// Reads the certificates again.
+    /// Reads the certificates again; a self-signed one near its end is renewed.
     ///
     /// # Errors
     /// When they cannot be used; the old ones stay.
     #[expect(clippy::unused_async, reason = "callers await it; reading certificates may come to need it")]
     pub async fn reload(&self) -> Result<(), NetError> {
-        self.serving.reload_certificates()
+        self.serving.reload_certificates(&*self.app.clock)
     }
 
     /// Lets requests under way end, then writes what is still queued.
@@ -242,17 +243,13 @@ async fn assemble(
 fn front(settings: &Settings, net: &Net) -> Front {
     let public = net.public_addr();
     let secure = settings.tls != Tls::Off;
-    let endpoint = net.endpoint();
-    let authority = match &settings.external_url {
-        Some(_) => endpoint.split_once("://").map_or(endpoint.as_str(), |(_, rest)| rest).to_owned(),
-        None => public.to_string(),
-    };
+    let hosts = Hosts::new(settings).bound_to(public);
     Front {
-        hosts: Hosts::new(settings).bound_to(public),
         has_domain: settings.domain.is_some(),
-        authority,
+        authority: hosts.own_authority(),
+        hosts,
         origin: Origin::tcp(Listener::Public, public, Some(public), secure),
-        endpoint,
+        endpoint: net.endpoint(),
         ca_file: net.ca_file(),
     }
 }

@@ -170,12 +170,13 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Reads the certificate and key files again, for the connections that come.
+    /// Reads the certificate and key files again, for the connections that come; a self-signed certificate near its end is
+    /// renewed first.
     ///
     /// # Errors
     /// When they cannot be read or do not fit; the old ones then stay in use.
-    pub fn reload_certificates(&self) -> Result<(), NetError> {
-        self.certificates.as_ref().map_or(Ok(()), |certificates| certificates.reload())
+    pub fn reload_certificates(&self, clock: &dyn Clock) -> Result<(), NetError> {
+        self.certificates.as_ref().map_or(Ok(()), |certificates| certificates.reload(clock))
     }
 
     /// Stops accepting, lets requests under way end for at most `timeout`, then cuts what is left. `/readyz` answers 503

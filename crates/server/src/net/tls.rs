@@ -27,33 +27,49 @@ pub(crate) struct Certificates {
     source: Source,
     /// The private CA's certificate, when we made it.
     ca: Option<PathBuf>,
+    own: Option<Own>,
     provider: Arc<CryptoProvider>,
     current: RwLock<Arc<CertifiedKey>>,
+}
+
+/// A private CA and leaf of our own making, renewed when they near their end.
+#[derive(Debug)]
+struct Own {
+    dir: PathBuf,
+    names: Vec<String>,
+}
+
+impl Own {
+    fn make(&self, clock: &dyn Clock) -> Result<shorepass_identity::SelfSigned, NetError> {
+        let made = shorepass_identity::self_signed(&self.dir, &self.names, clock);
+        made.map_err(|error| NetError::SelfSigned(error.to_string()))
+    }
 }
 
 impl Certificates {
     /// What `settings` say; `None` for plain HTTP.
     pub(crate) fn load(settings: &Settings, clock: &dyn Clock) -> Result<Option<Arc<Self>>, NetError> {
-        let (source, ca) = match &settings.tls {
+        let (source, ca, own) = match &settings.tls {
             Tls::Off => return Ok(None),
-            Tls::Files { certificate, key } => (Source { certificate: certificate.clone(), key: key.clone() }, None),
+            Tls::Files { certificate, key } => {
+                (Source { certificate: certificate.clone(), key: key.clone() }, None, None)
+            }
             Tls::SelfSigned => {
-                let made = shorepass_identity::tls::self_signed(
-                    &settings.data.join("tls"),
-                    &certificate_names(settings),
-                    clock,
-                )
-                .map_err(|error| NetError::SelfSigned(error.to_string()))?;
-                (Source { certificate: made.cert_pem, key: made.key_pem }, Some(made.ca_pem))
+                let own = Own { dir: settings.data.join("tls"), names: certificate_names(settings) };
+                let made = own.make(clock)?;
+                (Source { certificate: made.cert_pem, key: made.key_pem }, Some(made.ca_pem), Some(own))
             }
         };
         let provider = Arc::new(aws_lc_rs::default_provider());
         let current = RwLock::new(Arc::new(read(&source, &provider)?));
-        Ok(Some(Arc::new(Self { source, ca, provider, current })))
+        Ok(Some(Arc::new(Self { source, ca, own, provider, current })))
     }
 
-    /// Reads the files again. On an error the certificate in use stays in use.
-    pub(crate) fn reload(&self) -> Result<(), NetError> {
+    /// Reads the files again, after renewing our own where it is due. On an error the certificate in use stays in use.
+    pub(crate) fn reload(&self, clock: &dyn Clock) -> Result<(), NetError> {
+        if let Some(own) = &self.own {
+            own.make(clock)?;
+        }
         let fresh = Arc::new(read(&self.source, &self.provider)?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         tracing::info!(certificate = %self.source.certificate.display(), "TLS certificate reloaded");

@@ -123,12 +123,12 @@ async fn certificates_are_exchanged_while_it_runs() {
     assert_eq!(server.ca_file, None);
     assert!(connect(&server, &client([&old], &[]), "localhost").await.is_ok());
     let new = write_certificate(dir.path());
-    server.serving.reload_certificates().unwrap();
+    server.serving.reload_certificates(&shorepass_core::SystemClock).unwrap();
     assert!(connect(&server, &client([&new], &[]), "localhost").await.is_ok());
     assert!(connect(&server, &client([&old], &[]), "localhost").await.is_err());
     // A broken pair leaves the one in use in place.
     std::fs::write(dir.path().join("cert.pem"), "nonsense").unwrap();
-    assert!(server.serving.reload_certificates().is_err());
+    assert!(server.serving.reload_certificates(&shorepass_core::SystemClock).is_err());
     assert!(connect(&server, &client([&new], &[]), "localhost").await.is_ok());
 }
 

@@ -28,10 +28,9 @@ pub async fn get(call: &Handling, name: &RepositoryName, reference: &Reference) 
     }
     let mut answer = respond::bytes(StatusCode::OK, &manifest.media_type, Bytes::from(manifest.body));
     set_digest(&mut answer, digest);
-    if call.is_head() {
-        return Ok(respond::head(answer));
+    if !call.is_head() {
+        call.record(EventKind::Pull, name, reference.to_string());
     }
-    call.record(EventKind::Pull, name, reference.to_string());
     Ok(answer)
 }
 

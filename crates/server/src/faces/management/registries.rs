@@ -105,7 +105,8 @@ pub async fn refresh_token(call: &Managing, name: &RegistryName, request: Sessio
     }
     let login_server = front.hosts.login_server(name, &reached, &front.origin);
     let session = call.app.control.operator_session(&call.permit, &call.actor, name, &login_server).await?;
-    let scheme = if front.origin.secure { "https" } else { "http" };
+    let base = front.hosts.base(&reached, &front.origin);
+    let scheme = base.split_once("://").map_or("https", |(scheme, _)| scheme);
     Ok(respond::json(
         StatusCode::OK,
         &json!({
