@@ -46,6 +46,7 @@ pub async fn health(call: &Managing) -> Result<Answer, Problem> {
             "status": status,
             "version": env!("CARGO_PKG_VERSION"),
             "endpoint": call.app.front.endpoint,
+            "caFile": call.app.front.ca_file,
             "checks": &*report.checks,
         }),
     ))
