@@ -313,7 +313,7 @@ impl Server {
         let secrets = self.secrets.lock().expect("no test thread panicked");
         let log = self.log();
         let mut files = Vec::new();
-        list_files(&self.data(), &mut files);
+        list_files(self.folder.path(), &mut files);
         for secret in secrets.iter() {
             assert!(!log.contains(secret.as_str()), "the server's output holds a secret");
             for file in &files {

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::Value;
 use shorepass_e2e::{
     Finished, Http, Image, NULL_GUID, Server, ServerOptions, Stores, Toolbox, basic, bearer, digest_of, eventually,
-    form, jwt_claims, program,
+    form, jwt_claims, program, raw,
 };
 
 /// `shorepass serve` that is expected to refuse at once.
@@ -16,13 +16,15 @@ fn serve(toolbox: &Toolbox, arguments: &[&str]) -> Finished {
     Toolbox::finish(command, None)
 }
 
-#[test]
-fn the_first_start_says_what_to_type_next() {
+#[tokio::test]
+async fn the_first_start_says_what_to_type_next() {
     let server = Server::plain();
-    let said = server.log();
-    for word in ["shorepass login", "docker", "podman"] {
-        assert!(said.contains(word), "`{word}` is missing in:\n{said}");
-    }
+    let words = ["shorepass login", "docker", "podman"];
+    let said = eventually("what to type next", async || {
+        let said = server.log();
+        words.iter().all(|word| said.contains(word)).then_some(said)
+    })
+    .await;
     assert!(!said.contains("password:"), "no default password is made:\n{said}");
 }
 
@@ -108,10 +110,10 @@ async fn metrics_and_health_have_a_listener_of_their_own() {
 }
 
 async fn audit_tells_who_did_what(stores: Stores) {
-    let lines = Toolbox::new();
-    let file = lines.path("audit.jsonl").display().to_string();
-    let arguments = ["--audit-file", &file].map(str::to_owned).to_vec();
+    // A relative path: it lands beside the data, where the search for secrets finds it.
+    let arguments = ["--audit-file", "audit.jsonl"].map(str::to_owned).to_vec();
     let server = Server::start(ServerOptions { stores, arguments, ..ServerOptions::default() });
+    let file = server.path("audit.jsonl");
     let (admin, image, host) = (server.admin(), Image::tiny("audited"), server.host());
     let puller = admin.with_token(&host, &["repository:team/app:pull"]).await;
     let _pushed = image.push(&admin, "team/app", "v1").await.expect(201);
@@ -163,6 +165,32 @@ async fn audit_tells_who_did_what_local() {
 #[tokio::test]
 async fn audit_tells_who_did_what_remote() {
     audit_tells_who_did_what(Stores::Remote).await;
+}
+
+/// Behind a proxy that ends TLS, the client is whom the proxy names; of what a client wrote itself nothing counts.
+#[tokio::test]
+async fn behind_a_trusted_proxy_the_nearest_untrusted_address_is_the_origin() {
+    let server = Server::start(ServerOptions::with(&[
+        "--insecure-behind-proxy",
+        "127.0.0.1/32",
+        "--external-url",
+        "https://registry.example.com",
+    ]));
+    let authorization = basic("default", "wrong");
+    let headers = [
+        ("Host", "registry.example.com"),
+        ("Authorization", authorization.as_str()),
+        ("X-Forwarded-For", "192.0.2.66, 198.51.100.7"),
+        ("X-Forwarded-Proto", "https"),
+        ("Forwarded", "for=192.0.2.66"),
+    ];
+    let _refused = raw::request(&server.address(), "GET", "/v2/", &headers).expect(401);
+    let event = eventually("the failed login", async || {
+        let events = server.cli(&["audit", "query", "--kind", "login", "--output", "json"]).success().json();
+        events.as_array().and_then(|events| events.first().cloned())
+    })
+    .await;
+    assert!(event["origin"].as_str().is_some_and(|origin| origin.starts_with("198.51.100.7")), "{event}");
 }
 
 /// Every credential of this run goes through every door, in every wrong way too; then all that was written is searched

@@ -85,6 +85,18 @@ async fn an_exchange_gives_a_refresh_token_that_starts_no_new_life() {
     let _refused = http.post_form("/oauth2/exchange", &alone).await.expect(400);
 }
 
+/// A refresh token is re-usable: clients that ask at the same moment all get their answer.
+#[tokio::test]
+async fn parallel_exchanges_of_one_refresh_token_all_succeed() {
+    let server = Server::plain();
+    let (refresh, host) = (server.refresh_token("default"), server.host());
+    let caller = server.http().with(basic(NULL_GUID, &refresh));
+    let answers = futures::future::join_all((0..20).map(|_| caller.token(&host, &[SCOPE]))).await;
+    for answer in answers {
+        assert_eq!(access(&text(&answer.expect(200), "access_token")), ["team/app:pull,push"]);
+    }
+}
+
 #[tokio::test]
 async fn an_access_token_carries_the_claims_of_the_contract() {
     let server = Server::plain();
