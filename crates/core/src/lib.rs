@@ -4,6 +4,7 @@
 
 pub mod action;
 pub mod digest;
+pub mod directory;
 pub mod event;
 pub mod name;
 pub mod principal;
