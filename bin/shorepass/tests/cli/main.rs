@@ -15,6 +15,8 @@ mod login;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]
+mod serving;
+#[cfg(test)]
 #[path = "../../../../crates/pull/tests/pull/fake.rs"]
 mod signin_fake;
 #[cfg(test)]

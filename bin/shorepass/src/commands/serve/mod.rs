@@ -15,7 +15,7 @@ use super::config::{explained, report};
 use crate::config::{Origin, Sources, flags};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::telemetry::Log;
+use crate::telemetry::Telemetry;
 
 /// The server's flags, which are made from the settings' schema.
 #[derive(Debug, Clone)]
@@ -58,7 +58,7 @@ pub async fn run(args: ServeArgs, context: &Context) -> anyhow::Result<ExitCode>
         context.printer.warn(&explained(warning));
     }
     let mut signals = Signals::new()?;
-    let log = Log::start(&loaded.log)?;
+    let telemetry = Telemetry::start(&loaded.log, loaded.settings.otlp_endpoint.as_ref())?;
     let data_given = loaded.effective.iter().any(|row| row.key == "data" && row.origin != Origin::Default);
     let settings = loaded.settings;
     let running = tokio::select! {
@@ -67,16 +67,18 @@ pub async fn run(args: ServeArgs, context: &Context) -> anyhow::Result<ExitCode>
     };
     announce(&running, &settings, data_given, context)?;
     while signals.next().await == Heard::Reload {
-        reload(&sources, &log, &running).await;
+        reload(&sources, &telemetry, &running).await;
     }
     tracing::info!("stopping: requests under way may end");
-    tokio::select! {
-        () = running.shutdown() => Ok(ExitCode::SUCCESS),
+    let code = tokio::select! {
+        () = running.shutdown() => ExitCode::SUCCESS,
         () = signals.stop() => {
             tracing::warn!("stopped before all requests had ended");
-            Ok(ExitCode::from(INTERRUPTED))
+            return Ok(ExitCode::from(INTERRUPTED));
         }
-    }
+    };
+    telemetry.end().await;
+    Ok(code)
 }
 
 fn cannot_start(error: StartError) -> CliError {
@@ -116,10 +118,10 @@ fn announce(running: &Running, settings: &Settings, data_given: bool, context: &
 }
 
 /// SIGHUP. A configuration that is wrong now changes nothing.
-async fn reload(sources: &Sources<'_>, log: &Log, running: &Running) {
+async fn reload(sources: &Sources<'_>, telemetry: &Telemetry, running: &Running) {
     match sources.load() {
-        Ok(loaded) => match log.set_level(&loaded.log.level) {
-            Ok(()) => tracing::info!(level = loaded.log.level, "log level read again"),
+        Ok(loaded) => match telemetry.set_level(&loaded.log.level) {
+            Ok(()) => tracing::info!(log_level = loaded.log.level, "log level read again"),
             Err(error) => tracing::error!("{error:#}"),
         },
         Err(findings) => {
