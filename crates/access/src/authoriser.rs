@@ -121,7 +121,7 @@ impl Authoriser {
             Principal::Operator { .. } => {
                 Ok(Permit { subject: ServerSubject, principal: principal.clone(), action: PhantomData })
             }
-            Principal::Admin { .. } | Principal::Anonymous => Err(Denial::Forbidden),
+            _ => Err(Denial::Forbidden),
         }
     }
 
@@ -162,6 +162,11 @@ fn rights(caller: &Caller, registry: &RegistryRecord) -> Result<ActionSet, Denia
         Principal::Anonymous if registry.registry.settings.anonymous_pull_enabled => {
             Ok(ActionSet::of(&[Action::ContentRead, Action::MetadataRead]))
         }
-        Principal::Anonymous => Ok(ActionSet::EMPTY),
+        // The directory's principals hold no roles yet.
+        Principal::Anonymous
+        | Principal::User { .. }
+        | Principal::ServicePrincipal { .. }
+        | Principal::ManagedIdentity { .. }
+        | Principal::RepositoryToken { .. } => Ok(ActionSet::EMPTY),
     }
 }

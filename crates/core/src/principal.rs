@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Whoever a credential proves (DESIGN.md, section 1). The directory's kinds come with the directory.
+/// Whoever a credential proves (DESIGN.md, section 1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Principal {
@@ -17,6 +17,13 @@ pub enum Principal {
     Operator {
         uid: u32,
     },
+    /// A person of a tenant's directory.
+    User { id: Uuid },
+    /// An application's presence in a tenant.
+    ServicePrincipal { id: Uuid },
+    ManagedIdentity { id: Uuid },
+    /// A credential for what its scope map names.
+    RepositoryToken { registry: Uuid, id: Uuid },
     Anonymous,
 }
 
@@ -28,6 +35,10 @@ impl Principal {
         match self {
             Self::Admin { registry } => format!("admin:{registry}"),
             Self::Operator { uid } => format!("operator:{uid}"),
+            Self::User { id } => format!("user:{id}"),
+            Self::ServicePrincipal { id } => format!("sp:{id}"),
+            Self::ManagedIdentity { id } => format!("identity:{id}"),
+            Self::RepositoryToken { id, .. } => format!("token:{id}"),
             Self::Anonymous => "anonymous".to_owned(),
         }
     }
@@ -48,6 +59,17 @@ pub enum CredentialKind {
     AccessToken,
     /// Peer credentials of the administration socket.
     Socket,
+    /// One of a repository token's two passwords.
+    TokenPassword,
+    ClientSecret,
+    /// A certificate's assertion.
+    Certificate,
+    /// A trusted issuer's token.
+    FederatedToken,
+    /// A person's own password.
+    Password,
+    /// A token of our own directory.
+    IdentityToken,
     None,
 }
 
@@ -59,6 +81,12 @@ impl CredentialKind {
             Self::RefreshToken => "refresh_token",
             Self::AccessToken => "access_token",
             Self::Socket => "socket",
+            Self::TokenPassword => "token_password",
+            Self::ClientSecret => "client_secret",
+            Self::Certificate => "certificate",
+            Self::FederatedToken => "federated_token",
+            Self::Password => "password",
+            Self::IdentityToken => "identity_token",
             Self::None => "none",
         }
     }
