@@ -54,6 +54,16 @@ pub fn remote_stores() -> Vec<(String, String)> {
     .to_vec()
 }
 
+/// Everything the PostgreSQL database of [`remote_stores`] holds, as SQL; empty when there is none.
+pub fn database_dump(environment: &[(String, String)]) -> String {
+    let Some((_, url)) = environment.iter().find(|(name, _)| name == "SHOREPASS_DATABASE") else {
+        return String::new();
+    };
+    let dump = Command::new("pg_dump").arg("--inserts").arg(url).output().expect("pg_dump runs");
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    String::from_utf8_lossy(&dump.stdout).into_owned()
+}
+
 /// libfaketime reads the offset from a file at every call; the monotonic clock stays real, or timers would jump.
 pub fn movable_time(clock: &Path) -> Vec<(String, String)> {
     let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";

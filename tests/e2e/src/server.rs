@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::environment::{clear_environment, list_files, movable_time, program, remote_stores};
+use crate::environment::{clear_environment, database_dump, list_files, movable_time, program, remote_stores};
 use crate::{Answer, Finished, Http, Toolbox, basic, raw};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -311,11 +311,11 @@ impl Server {
     /// Fails when anything the server wrote holds a secret of this run.
     fn search_for_secrets(&self) {
         let secrets = self.secrets.lock().expect("no test thread panicked");
-        let log = self.log();
+        let log = self.log() + &database_dump(&self.environment);
         let mut files = Vec::new();
         list_files(self.folder.path(), &mut files);
         for secret in secrets.iter() {
-            assert!(!log.contains(secret.as_str()), "the server's output holds a secret");
+            assert!(!log.contains(secret.as_str()), "the server's output or database holds a secret");
             for file in &files {
                 let content = std::fs::read(file).unwrap_or_default();
                 let found = content.windows(secret.len()).any(|window| window == secret.as_bytes());

@@ -195,9 +195,9 @@ async fn behind_a_trusted_proxy_the_nearest_untrusted_address_is_the_origin() {
 
 /// Every credential of this run goes through every door, in every wrong way too; then all that was written is searched
 /// for them (by [`Server`]'s drop: output, logs at debug level, audit, database files).
-#[tokio::test]
-async fn no_secret_is_ever_written_down() {
-    let server = Server::start(ServerOptions::with(&["--metrics-listen", "127.0.0.1:0", "--log-format", "json"]));
+async fn no_secret_is_ever_written_down(stores: Stores) {
+    let arguments = ["--metrics-listen", "127.0.0.1:0", "--log-format", "json"].map(str::to_owned).to_vec();
+    let server = Server::start(ServerOptions { stores, arguments, ..ServerOptions::default() });
     let (account, refresh) = (server.enable_admin("default"), server.refresh_token("default"));
     let (http, host) = (server.http(), server.host());
     let admin = http.with(account.basic());
@@ -235,6 +235,16 @@ async fn no_secret_is_ever_written_down() {
         assert!(!metrics.contains(secret) && !audit.contains(secret));
     }
     assert!(server.log().contains("/oauth2/token"), "the log tells of requests, or this test shows nothing");
+}
+
+#[tokio::test]
+async fn no_secret_is_ever_written_down_local() {
+    no_secret_is_ever_written_down(Stores::Local).await;
+}
+
+#[tokio::test]
+async fn no_secret_is_ever_written_down_remote() {
+    no_secret_is_ever_written_down(Stores::Remote).await;
 }
 
 #[tokio::test]
