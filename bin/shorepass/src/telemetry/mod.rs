@@ -84,3 +84,42 @@ fn is_ours(metadata: &Metadata<'_>) -> bool {
 fn colours() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn no_directive_makes_libraries_write_whole_requests() {
+        let written = Written::default();
+        let writer = written.clone();
+        let filter = directives("trace,hyper=trace").unwrap().and(filter_fn(may_be_written));
+        let lines = fmt::layer().with_writer(move || writer.clone()).with_filter(filter);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+            tracing::debug!(target: "hyper::proto::h1", "GET /oauth2/token?account=secret");
+            tracing::debug!(target: "shorepassed", "not ours");
+            tracing::warn!(target: "hyper::proto::h1", "a connection was reset");
+            tracing::debug!(target: "shorepass_server::net", "our own detail");
+        });
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert!(!text.contains("secret") && !text.contains("not ours"), "{text}");
+        assert!(text.contains("connection was reset") && text.contains("our own detail"), "{text}");
+    }
+}
