@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ClientOptions, GetOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
+use object_store::{
+    BackoffConfig, ClientOptions, Error, GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig,
+};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -93,12 +95,11 @@ fn client(config: &S3Config) -> Result<AmazonS3, StoreError> {
     if let Some(endpoint) = &config.endpoint {
         builder = builder.with_endpoint(endpoint.as_str().trim_end_matches('/'));
     }
-    // No bound on a request as a whole: a pull of a large object by a slow client is one request.
+    // Answers are waited for with `in_time`: a bound here would also count the time in which a slow client takes nothing.
     let options = ClientOptions::new()
         .with_allow_http(plain)
         .with_connect_timeout(Duration::from_secs(2))
-        .with_timeout_disabled()
-        .with_read_timeout(Duration::from_secs(20));
+        .with_timeout_disabled();
     let backoff = BackoffConfig {
         init_backoff: Duration::from_millis(100),
         max_backoff: Duration::from_secs(1),
@@ -112,6 +113,27 @@ fn client(config: &S3Config) -> Result<AmazonS3, StoreError> {
         .with_retry(retry)
         .build()
         .map_err(failure)
+}
+
+/// How long an answer, or the next bytes of one, may take.
+const ANSWER: Duration = Duration::from_secs(15);
+
+/// Waits for an answer to a request that carries `sent` bytes, at 1 MiB/s or faster.
+async fn in_time<T>(sent: usize, request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let time = ANSWER + Duration::from_micros(sent as u64);
+    tokio::time::timeout(time, request).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn late() -> Error {
+    Error::Generic { store: "S3", source: "no answer in time".into() }
+}
+
+/// The bytes of an answer. Time counts while somebody waits for bytes, not while nobody takes them.
+fn body(answer: GetResult) -> impl Stream<Item = Result<Bytes, Error>> + Send + 'static {
+    stream::try_unfold(answer.into_stream(), |mut bytes| async move {
+        let next = tokio::time::timeout(ANSWER, bytes.try_next()).await.map_err(|_| late())??;
+        Ok(next.map(|next| (next, bytes)))
+    })
 }
 
 impl Bucket {
@@ -128,18 +150,18 @@ impl Bucket {
     }
 
     async fn size(&self, key: &BlobKey) -> Result<Option<u64>, StoreError> {
-        let meta = found(self.client.head(&self.object(key)).await)?;
+        let meta = found(in_time(0, self.client.head(&self.object(key))).await)?;
         Ok(meta.map(|meta| meta.size))
     }
 
     async fn remove(&self, path: &Path) -> Result<(), StoreError> {
-        missing_is_fine(self.client.delete(path).await)
+        missing_is_fine(in_time(0, self.client.delete(path)).await)
     }
 
     /// What we may not abort is left to the bucket's lifecycle rule (some servers also say so of what is gone).
     async fn abort(&self, key: &BlobKey, upload_id: &String) -> Result<(), StoreError> {
-        match self.client.abort_multipart(&self.object(key), upload_id).await {
-            Err(error @ object_store::Error::PermissionDenied { .. }) => {
+        match in_time(0, self.client.abort_multipart(&self.object(key), upload_id)).await {
+            Err(error @ Error::PermissionDenied { .. }) => {
                 tracing::warn!(%error, "a multipart upload was not aborted");
                 Ok(())
             }
@@ -153,7 +175,8 @@ impl Bucket {
         let mut page_token = None;
         loop {
             let options = PaginatedListOptions { page_token, ..PaginatedListOptions::default() };
-            let page = self.client.list_paginated(Some(prefix.as_ref()), options).await.map_err(failure)?;
+            let page = self.client.list_paginated(Some(prefix.as_ref()), options);
+            let page = in_time(0, page).await.map_err(failure)?;
             for object in page.result.objects {
                 self.remove(&object.location).await?;
             }
@@ -184,14 +207,14 @@ impl BlobStore for S3BlobStore {
         }
         let shorter = || StoreError::Corrupt(format!("object `{}` is shorter than {} bytes", key.as_str(), range.end));
         let options = GetOptions { range: Some(range.clone().into()), ..GetOptions::default() };
-        let answer = match self.bucket.client.get_opts(&self.bucket.object(key), options).await {
+        let answer = match in_time(0, self.bucket.client.get_opts(&self.bucket.object(key), options)).await {
             Err(error) if is_beyond_the_end(&error) => return Err(shorter()),
             answer => found(answer)?.ok_or_else(missing)?,
         };
         if answer.range != range {
             return Err(shorter());
         }
-        let pieces = answer.into_stream().map_err(failure).map_ok(|bytes| stream::iter(pieces(bytes).map(Ok)));
+        let pieces = body(answer).map_err(failure).map_ok(|bytes| stream::iter(pieces(bytes).map(Ok)));
         Ok(pieces.try_flatten().boxed())
     }
 

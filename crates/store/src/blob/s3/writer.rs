@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::mem;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,13 +12,15 @@ use futures::TryStreamExt;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, PutPayloadMut};
 
-use super::Bucket;
 use super::failure::{failure, found, is_unknown_to_server};
+use super::{Bucket, body, in_time, late};
 use crate::StoreError;
 use crate::blob::fence::Ticket;
 use crate::blob::{BlobKey, BlobWriter, Multipart, WriteState};
 
 const MIB: u64 = 1024 * 1024;
+/// How long the parts of an object may take to become one.
+const COMPLETION: Duration = Duration::from_secs(120);
 /// S3's bound on the parts of an object.
 const MOST_PARTS: usize = 10_000;
 
@@ -101,12 +105,12 @@ async fn read_tail(
     buffer: &mut PutPayloadMut,
 ) -> Result<(), StoreError> {
     let gone = || StoreError::Refused("the bytes written so far are gone".to_owned());
-    let answer = found(bucket.client.get(&bucket.tail(key, length)).await)?.ok_or_else(gone)?;
+    let answer = found(in_time(0, bucket.client.get(&bucket.tail(key, length))).await)?.ok_or_else(gone)?;
     // Compared here, not by `If-Match`: some servers take no notice of that.
     if answer.meta.size != multipart.tail || answer.meta.e_tag != multipart.tail_tag {
         return Err(gone());
     }
-    let mut stream = answer.into_stream();
+    let mut stream = pin!(body(answer));
     while let Some(bytes) = stream.try_next().await.map_err(failure)? {
         buffer.extend_from_slice(&bytes);
     }
@@ -130,11 +134,13 @@ impl S3Writer {
         self.broken = true;
         let path = self.bucket.object(&self.key);
         if self.upload_id.is_empty() {
-            self.upload_id = self.bucket.client.create_multipart(&path).await.map_err(failure)?;
+            self.upload_id = in_time(0, self.bucket.client.create_multipart(&path)).await.map_err(failure)?;
         }
         let payload = mem::replace(&mut self.buffer, empty_buffer()).freeze();
-        let part = self.bucket.client.put_part(&path, &self.upload_id, self.parts.len(), payload).await;
-        self.parts.push(part.map_err(failure)?.content_id);
+        let sent = payload.content_length();
+        let part = self.bucket.client.put_part(&path, &self.upload_id, self.parts.len(), payload);
+        let part = in_time(sent, part).await.map_err(failure)?;
+        self.parts.push(part.content_id);
         self.broken = false;
         drop(turn);
         Ok(())
@@ -143,10 +149,12 @@ impl S3Writer {
     /// Keeps the buffer as the tail object of this checkpoint.
     async fn put_tail(&mut self) -> Result<Option<String>, StoreError> {
         let payload = mem::take(&mut self.buffer).freeze();
-        if payload.content_length() == 0 {
+        let sent = payload.content_length();
+        if sent == 0 {
             return Ok(None);
         }
-        let put = self.bucket.client.put(&self.bucket.tail(&self.key, self.length), payload).await;
+        let path = self.bucket.tail(&self.key, self.length);
+        let put = in_time(sent, self.bucket.client.put(&path, payload)).await;
         Ok(put.map_err(failure)?.e_tag)
     }
 
@@ -154,7 +162,8 @@ impl S3Writer {
     async fn put_whole(&mut self) -> Result<(), StoreError> {
         let payload = mem::take(&mut self.buffer).freeze();
         let path = self.bucket.object(&self.key);
-        match self.bucket.client.put_opts(&path, payload.clone(), PutOptions::from(PutMode::Create)).await {
+        let put = self.bucket.client.put_opts(&path, payload.clone(), PutOptions::from(PutMode::Create));
+        match in_time(payload.content_length(), put).await {
             Ok(_) => Ok(()),
             Err(Error::AlreadyExists { .. }) => Err(finished()),
             Err(error) if is_unknown_to_server(&error) => self.put_unconditionally(payload).await,
@@ -166,7 +175,8 @@ impl S3Writer {
         if self.bucket.size(&self.key).await?.is_some() {
             return Err(finished());
         }
-        let put = self.bucket.client.put(&self.bucket.object(&self.key), payload).await;
+        let path = self.bucket.object(&self.key);
+        let put = in_time(payload.content_length(), self.bucket.client.put(&path, payload)).await;
         put.map(|_| ()).map_err(failure)
     }
 
@@ -176,7 +186,9 @@ impl S3Writer {
         }
         let parts = self.parts.iter().map(|id| PartId { content_id: id.clone() }).collect();
         let path = self.bucket.object(&self.key);
-        match self.bucket.client.complete_multipart(&path, &self.upload_id, parts).await {
+        let complete = self.bucket.client.complete_multipart(&path, &self.upload_id, parts);
+        // S3 may put a large object together for minutes; it sends spaces meanwhile.
+        match tokio::time::timeout(COMPLETION, complete).await.unwrap_or_else(|_| Err(late())) {
             Ok(_) => Ok(()),
             // The answer to a first attempt may have been lost: then the upload is gone because the object is there.
             Err(Error::NotFound { .. }) if self.bucket.size(&self.key).await? == Some(self.length) => Ok(()),
