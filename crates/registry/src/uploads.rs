@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use shorepass_access::{Permit, Push};
 use shorepass_core::{Algorithm, Digest, new_id};
 use shorepass_store::rows::{BlobRow, UploadRow};
-use shorepass_store::{BlobKey, BlobWriter, WriteState};
+use shorepass_store::{BlobKey, BlobWriter, StoreError, WriteState};
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
@@ -190,7 +190,15 @@ impl Registry {
         let saved = self.unseal(&row.key, &row.state)?;
         let hash = RunningHash::restore(&saved.hash).ok_or(RegistryError::StateCorrupt)?;
         let key = BlobKey::parse(&row.key).ok_or(RegistryError::StateCorrupt)?;
-        let writer = self.blobs.writer(&key, &saved.writer).await?;
+        let writer = self.blobs.writer(&key, &saved.writer).await.map_err(|error| match error {
+            // Its bytes were finished, or taken over by a newer request, without the metadata coming to know of it (a crash
+            // in between): nothing can be added any more, and the client begins anew.
+            StoreError::Refused(why) => {
+                tracing::warn!(upload = %id, why, "an upload cannot be continued");
+                RegistryError::UploadUnknown
+            }
+            other => other.into(),
+        })?;
         Ok(Open { row, hash, writer, offset, _alone: alone })
     }
 
