@@ -77,6 +77,13 @@ impl ClientConfig {
         self.set("auths", server, json!({ "auth": auth }))
     }
 
+    /// Takes the credential for `server` out of the file's own `auths`.
+    pub fn remove_credential(&mut self, server: &RegistryHost) {
+        if let Some(entries) = self.keys.get_mut("auths").and_then(Value::as_object_mut) {
+            entries.remove(&server.to_string());
+        }
+    }
+
     /// Has `docker-credential-<helper>` asked for `server`'s credentials.
     ///
     /// # Errors
@@ -153,6 +160,11 @@ mod tests {
         assert_eq!((credential.username.as_str(), credential.expose()), ("robot", "pass:word"));
         assert_eq!(read.helper(&server("localhost:5000")), Some("shorepass"));
         assert_eq!(read.helper(&server("r.example.com")), None);
+
+        config.remove_credential(&server("r.example.com:5000"));
+        config.save().unwrap();
+        let written: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(written["auths"], json!({"other":{"auth":"x"}}));
     }
 
     #[test]

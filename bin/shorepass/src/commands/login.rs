@@ -1,7 +1,7 @@
 //! `shorepass login`: signs docker or podman in to a registry (what-the-documents-say.md 1b).
 
 use std::io::{IsTerminal as _, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -134,7 +134,12 @@ async fn sign_in(args: &LoginArgs, context: &Context, tool: &Tool) -> anyhow::Re
     let auth_file = paths::podman_auth().filter(|_| docker_has_identity_token(&target));
     let access = Access { scheme: registry.scheme(), ca, auth_file };
     let podman = tool.is_podman().await;
+    let placeholder = access.auth_file.as_deref().filter(|_| podman);
+    let placeholder = placeholder.map(|file| Placeholder::put(file, &target, &credential)).transpose()?;
     let said = tool.login(&target.host, &credential, &access).await?;
+    if !said.success {
+        placeholder.flatten().map(|placeholder| placeholder.take_back(&target)).transpose()?;
+    }
     if !said.stderr.trim().is_empty() {
         context.printer.err(said.stderr.trim_end());
     }
@@ -154,7 +159,7 @@ async fn sign_in(args: &LoginArgs, context: &Context, tool: &Tool) -> anyhow::Re
 }
 
 /// The registry must answer before a program is given a credential for it.
-async fn reach(target: &Target, ca: Option<&std::path::Path>) -> anyhow::Result<RegistryClient> {
+async fn reach(target: &Target, ca: Option<&Path>) -> anyhow::Result<RegistryClient> {
     let registry = RegistryClient::reach(&target.host, ca).await.map_err(|error| match &error {
         ClientError::Certificate { .. } => CliError::new(error.to_string())
             .hint("if the server made its own certificate, have SSL_CERT_FILE name its CA for this command"),
@@ -186,6 +191,29 @@ fn ask(args: &LoginArgs, target: &Target, tool: &Tool) -> anyhow::Result<ExitCod
 fn docker_has_identity_token(target: &Target) -> bool {
     let mut configs = paths::docker_configs().into_iter().filter_map(|path| ClientConfig::load(&path).ok());
     configs.any(|config| config.credential(&target.host).is_some_and(|kept| kept.username == IDENTITY_TOKEN))
+}
+
+/// An entry in podman's own file. Podman 4 looks into docker's file however it is told not to, and refuses to sign in when
+/// what it finds is an identity token; what its own file holds is found first.
+struct Placeholder(PathBuf);
+
+impl Placeholder {
+    /// `None` where podman has an entry already.
+    fn put(file: &Path, target: &Target, credential: &Credential) -> anyhow::Result<Option<Self>> {
+        let mut config = ClientConfig::load(file)?;
+        if config.credential(&target.host).is_some() {
+            return Ok(None);
+        }
+        config.set_credential(&target.host, credential)?;
+        config.save()?;
+        Ok(Some(Self(file.to_owned())))
+    }
+
+    fn take_back(self, target: &Target) -> anyhow::Result<()> {
+        let mut config = ClientConfig::load(&self.0)?;
+        config.remove_credential(&target.host);
+        Ok(config.save()?)
+    }
 }
 
 /// Where docker keeps this server's credentials with our helper, the helper is given the password too: docker itself

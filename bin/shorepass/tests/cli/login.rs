@@ -59,14 +59,23 @@ async fn podman_is_told_that_loopback_is_plain() {
 #[tokio::test]
 async fn podman_is_kept_from_the_identity_token_that_docker_keeps() {
     let (machine, registry) = served().await;
-    machine.program("podman", "");
-    fs::write(machine.docker_config(), json!({"auths": {registry.host(): {"identitytoken": "t"}}}).to_string())
-        .unwrap();
+    // As podman 4.3 does: docker's file counts whatever it is told, but its own file comes first.
+    let stubborn =
+        "/bin/grep -q '\"auth\"' \"$REGISTRY_AUTH_FILE\" || { echo 'contains an Identity token' >&2; exit 125; }";
+    machine.program("podman", stubborn);
+    let docker = json!({"auths": {registry.host(): {"identitytoken": "t"}}}).to_string();
+    fs::write(machine.docker_config(), docker).unwrap();
     let file = machine.path().join("auth.json");
     let environment = [("REGISTRY_AUTH_FILE", file.to_str().unwrap())];
     let ended = machine.run_with(&["login"], &environment, "").await;
     assert_ended(&ended, 0);
     assert!(machine.seen("podman.argv").contains(&format!(" --authfile {} --username ", file.display())));
+
+    fs::remove_file(&file).unwrap();
+    machine.program("podman", "exit 125");
+    assert_ended(&machine.run_with(&["login"], &environment, "").await, 1);
+    let kept: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(kept, json!({"auths": {}}), "what podman refused is not kept");
 }
 
 #[tokio::test]
