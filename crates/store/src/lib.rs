@@ -7,6 +7,7 @@ pub mod audit;
 pub mod blob;
 pub mod error;
 pub mod meta;
+pub mod resources;
 pub mod rows;
 pub mod sql;
 
@@ -14,3 +15,4 @@ pub use audit::{AuditQuery, AuditStore};
 pub use blob::{BlobKey, BlobStore, BlobStream, BlobWriter, WriteState};
 pub use error::StoreError;
 pub use meta::MetaStore;
+pub use resources::{GrantRow, Resource, ResourceRow, Write, Written};

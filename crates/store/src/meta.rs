@@ -7,10 +7,11 @@ use shorepass_core::{Digest, Reference, RegistryName, RepositoryName, Tag, Times
 use uuid::Uuid;
 
 use crate::StoreError;
+use crate::resources::{GrantRow, ResourceRow, Write, Written};
 use crate::rows::{
     AdminPasswordRow, BlobRow, DeleteOutcome, LocksPatch, ManifestRow, ManifestSummary, PutManifest, PutOutcome,
     ReferrerRow, RegistryRecord, RegistryRow, RepositoryLookup, RepositoryRow, RepositoryStats, ResourceGroupRow,
-    SigningKeyRow, SubscriptionRow, TagRow, Target, TenantRow, UploadRow,
+    SigningKeyRow, SubscriptionRow, TagRow, Target, TenancyOutcome, TenantRow, UploadRow,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -61,9 +62,69 @@ pub trait MetaStore: fmt::Debug + Send + Sync {
     /// Sets the password of `row.slot`, replacing the one there. `Refused` when there is no such registry.
     async fn put_admin_password(&self, row: &AdminPasswordRow) -> Result<()>;
 
-    /// A number that every change of a registry, its settings or its admin passwords, every change of a repository's locks
-    /// and every deletion of a repository raises, in the same transaction.
+    /// A number that every change of a tenant, subscription, resource group or registry, of its settings or its admin
+    /// passwords, every change of a repository's locks, every deletion of a repository and every write of a resource
+    /// raises, in the same transaction. Who sees a number sees all changes that raised it so far.
     async fn policy_generation(&self) -> Result<i64>;
+
+    // --- tenants, subscriptions and resource groups: names are unique below their parent, without case
+
+    /// All, by name.
+    async fn tenants(&self) -> Result<Vec<TenantRow>>;
+
+    /// `Exists` also when the GUID or the account number is taken.
+    async fn create_tenant(&self, tenant: &TenantRow) -> Result<TenancyOutcome>;
+
+    async fn rename_tenant(&self, id: Uuid, name: &str) -> Result<TenancyOutcome>;
+
+    /// `NotEmpty` while a subscription or a resource belongs to it.
+    async fn delete_tenant(&self, id: Uuid) -> Result<TenancyOutcome>;
+
+    /// All of all tenants, by name.
+    async fn subscriptions(&self) -> Result<Vec<SubscriptionRow>>;
+
+    /// `NotFound` without such a tenant.
+    async fn create_subscription(&self, subscription: &SubscriptionRow) -> Result<TenancyOutcome>;
+
+    async fn rename_subscription(&self, id: Uuid, name: &str) -> Result<TenancyOutcome>;
+
+    /// `NotEmpty` while a resource group or a resource belongs to it.
+    async fn delete_subscription(&self, id: Uuid) -> Result<TenancyOutcome>;
+
+    /// All of all subscriptions, by name.
+    async fn resource_groups(&self) -> Result<Vec<ResourceGroupRow>>;
+
+    /// `NotFound` without such a subscription.
+    async fn create_resource_group(&self, group: &ResourceGroupRow) -> Result<TenancyOutcome>;
+
+    async fn rename_resource_group(&self, id: Uuid, name: &str) -> Result<TenancyOutcome>;
+
+    /// `NotEmpty` while a registry or a resource belongs to it.
+    async fn delete_resource_group(&self, id: Uuid) -> Result<TenancyOutcome>;
+
+    // --- resources: the documents of the directory and of access
+
+    /// All or nothing, in this order. Each write raises the policy generation by one and is logged under that number, so
+    /// numbers are in the order of commits; the log keeps the last [`crate::sql::CHANGES_KEPT`] generations.
+    async fn write_resources(&self, writes: &[Write]) -> Result<Written>;
+
+    async fn resource(&self, id: Uuid) -> Result<Option<ResourceRow>>;
+
+    /// Whatever the case of the name's ASCII letters.
+    async fn resource_by_name(&self, kind: &str, parent: Uuid, name: &str) -> Result<Option<ResourceRow>>;
+
+    /// By name without case.
+    async fn resources(&self, kind: &str, parent: Uuid, after: Option<&str>, limit: i64) -> Result<Vec<ResourceRow>>;
+
+    /// All of all kinds, by id. To load everything: read `policy_generation`, then all pages, then what
+    /// `changed_resources` has since that generation.
+    async fn all_resources(&self, after: Option<Uuid>, limit: i64) -> Result<Vec<ResourceRow>>;
+
+    /// What was written after generation `since`: in the order of commits its generation, the id, and the resource as it is
+    /// now (`None`: deleted). A page holds `limit` changes, and then the rest of the last one's transaction, so that
+    /// nobody sees half of it. `None` when the log does not reach back that far (or the database is not the one that
+    /// `since` is of, but an older copy): load everything.
+    async fn changed_resources(&self, since: i64, limit: i64) -> Result<Option<Vec<(i64, Uuid, Option<ResourceRow>)>>>;
 
     // --- secrets of the server
 
@@ -82,6 +143,23 @@ pub trait MetaStore: fmt::Debug + Send + Sync {
         retire_others_at: Timestamp,
         only_if_none: bool,
     ) -> Result<bool>;
+
+    // --- grants: what is valid for minutes
+
+    /// `false` when there is one of that kind and key already.
+    async fn put_grant(&self, grant: &GrantRow) -> Result<bool>;
+
+    /// The grant, once: however many ask, one gets it. `None` without one that is valid at `now`.
+    async fn take_grant(&self, kind: &str, key_hash: &[u8], now: Timestamp) -> Result<Option<GrantRow>>;
+
+    async fn read_grant(&self, kind: &str, key_hash: &[u8], now: Timestamp) -> Result<Option<GrantRow>>;
+
+    /// Stores body and end if the stored version is `grant.version`, and raises it. `false` when it was changed, taken or
+    /// had expired.
+    async fn update_grant(&self, grant: &GrantRow, now: Timestamp) -> Result<bool>;
+
+    /// Removes up to `limit` that have expired; answers how many.
+    async fn expire_grants(&self, now: Timestamp, limit: i64) -> Result<i64>;
 
     // --- repositories
 

@@ -32,6 +32,20 @@ pub struct ResourceGroupRow {
     pub created_at: Timestamp,
 }
 
+/// What became of a change to a tenant, subscription or resource group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TenancyOutcome {
+    Done,
+    /// Its name below the same parent is taken (without case).
+    Exists,
+    /// It, or what it should belong to, is not there.
+    NotFound,
+    /// What still belongs to it: `registry prod`.
+    NotEmpty {
+        what: String,
+    },
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tier {
     Basic,
@@ -72,13 +86,38 @@ impl std::str::FromStr for Tier {
 pub struct RegistrySettings {
     pub admin_enabled: bool,
     pub anonymous_pull_enabled: bool,
+    pub role_assignment_mode: RoleAssignmentMode,
+    /// When the mode was last switched: credentials issued before are refused.
+    pub mode_changed_at: Option<Timestamp>,
+    /// Whether the token exchange takes tokens for the management audience, or only those for this registry
+    /// (`azureADAuthenticationAsArmPolicy`).
+    pub authentication_as_arm: bool,
+    /// Whether the tier's rate limits hold.
+    pub rate_limits: bool,
 }
 
-#[expect(clippy::derivable_impls, reason = "each default is a security decision and stands here to be read")]
 impl Default for RegistrySettings {
     fn default() -> Self {
-        Self { admin_enabled: false, anonymous_pull_enabled: false }
+        Self {
+            admin_enabled: false,
+            anonymous_pull_enabled: false,
+            role_assignment_mode: RoleAssignmentMode::Rbac,
+            mode_changed_at: None,
+            authentication_as_arm: true,
+            rate_limits: false,
+        }
     }
+}
+
+/// Which role assignments count in a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RoleAssignmentMode {
+    /// Roles hold for the whole registry.
+    #[serde(rename = "rbac")]
+    Rbac,
+    /// Roles on repositories too, with conditions.
+    #[serde(rename = "rbac-abac")]
+    RbacAbac,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +153,10 @@ pub struct AdminPasswordRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryRecord {
     pub registry: RegistryRow,
+    /// The subscription its resource group is in.
+    pub subscription_id: Uuid,
+    /// The tenant that subscription is of.
+    pub tenant_id: Uuid,
     /// Sorted by slot.
     pub admin_passwords: Vec<AdminPasswordRow>,
 }

@@ -59,8 +59,9 @@ impl From<sqlx::Error> for Fault {
 
 fn database(error: &dyn DatabaseError) -> Fault {
     let text = error.message().to_owned();
-    // A row that a foreign key names was there when it was read and is not any more.
-    if error.kind() == ErrorKind::ForeignKeyViolation {
+    // A row that a foreign key names was there when it was read and is not any more, or one of a unique name was not
+    // there and is now.
+    if matches!(error.kind(), ErrorKind::ForeignKeyViolation | ErrorKind::UniqueViolation) {
         return Fault::Again(StoreError::Refused(text));
     }
     let code = error.code().unwrap_or_default();

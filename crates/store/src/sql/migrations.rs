@@ -3,6 +3,12 @@
 /// A number and the statements that belong to it.
 pub(super) type Migration = (i64, &'static str);
 
-pub(super) const SQLITE: &[Migration] = &[(1, include_str!("../../migrations/sqlite/0001_first.sql"))];
+pub(super) const SQLITE: &[Migration] = &[
+    (1, include_str!("../../migrations/sqlite/0001_first.sql")),
+    (2, include_str!("../../migrations/sqlite/0002_directory.sql")),
+];
 
-pub(super) const POSTGRES: &[Migration] = &[(1, include_str!("../../migrations/postgres/0001_first.sql"))];
+pub(super) const POSTGRES: &[Migration] = &[
+    (1, include_str!("../../migrations/postgres/0001_first.sql")),
+    (2, include_str!("../../migrations/postgres/0002_directory.sql")),
+];

@@ -6,10 +6,12 @@
 //!
 //! # Who waits for whom
 //! SQLite has one writer at a time. PostgreSQL runs at READ COMMITTED, and the rows below are locked in this order, so
-//! that nobody waits in a circle: registry, upload, repository, blob, queues, `policy`. A transaction that *adds a link* to
-//! a repository (commit, mount) holds its row shared; everything else that changes a repository's content or locks
-//! (manifests, tags, deletion, collection) holds it exclusively, and therefore reads what is committed. A blob's row is
-//! held shared by whoever adds a link to it and exclusively by collection.
+//! that nobody waits in a circle: tenant, subscription, resource group, registry, upload, repository, blob, queues,
+//! `policy`, resources. A transaction that *adds a link* to a repository (commit, mount) holds its row shared; everything
+//! else that changes a repository's content or locks (manifests, tags, deletion, collection) holds it exclusively, and
+//! therefore reads what is committed. A blob's row is held shared by whoever adds a link to it and exclusively by
+//! collection. Resources are written only by who holds `policy`, one after the other: that orders their log as they
+//! are committed.
 
 pub(crate) mod fault;
 mod migrations;
@@ -35,6 +37,9 @@ pub const REVIEW_JITTER: Duration = Duration::from_hours(1);
 /// How long the tombstone of a deleted repository stays. Must be longer than any token lives: a token of before the
 /// deletion is refused by it.
 pub const TOMBSTONE_LIFE: Duration = Duration::from_hours(24);
+
+/// How many policy generations the log of changed resources reaches back, and so how many rows it has at most.
+pub const CHANGES_KEPT: i64 = 100_000;
 
 /// The store in a SQLite file, which is created (mode 0600) if it is not there. Call within a tokio runtime, and
 /// [`MetaStore::migrate`] next.

@@ -1,7 +1,7 @@
 //! Tenants, registries, admin passwords and the policy generation.
 
 use shorepass_store::StoreError;
-use shorepass_store::rows::{AdminPasswordRow, LocksPatch, RegistryRow, RegistrySettings, Tier};
+use shorepass_store::rows::{AdminPasswordRow, LocksPatch, RegistryRow, RegistrySettings, RoleAssignmentMode, Tier};
 
 use crate::fixture::{Fixture, at, first_rows, id, manifest, name, registry_row};
 
@@ -36,7 +36,14 @@ pub async fn a_registry_name_is_taken_until_the_registry_is_deleted(f: Fixture) 
 
 pub async fn an_update_with_an_old_etag_changes_nothing(f: Fixture) {
     let first = another_registry(&f, "second").await;
-    let settings = RegistrySettings { admin_enabled: true, anonymous_pull_enabled: true };
+    let settings = RegistrySettings {
+        admin_enabled: true,
+        anonymous_pull_enabled: true,
+        role_assignment_mode: RoleAssignmentMode::RbacAbac,
+        mode_changed_at: Some(at(8)),
+        authentication_as_arm: false,
+        rate_limits: true,
+    };
     let mut changed = RegistryRow { tier: Tier::Basic, settings, admin_epoch: 3, updated_at: at(9), ..first.clone() };
     assert!(f.store.update_registry(&changed).await.unwrap());
     assert!(!f.store.update_registry(&first).await.unwrap(), "the etag is that of before");

@@ -13,8 +13,13 @@ pub(super) async fn generation(conn: &mut Connection) -> Sql<i64> {
 
 /// The last thing a transaction does: everybody who changes policy waits for this row.
 pub(super) async fn raise_generation(conn: &mut Connection) -> Sql<()> {
-    query("update policy set generation = generation + 1").execute(conn).await?;
-    Ok(())
+    raise_generation_by(conn, 1).await.map(drop)
+}
+
+/// Answers the new one.
+pub(super) async fn raise_generation_by(conn: &mut Connection, steps: i64) -> Sql<i64> {
+    let row = query("update policy set generation = generation + $1 returning generation").bind(steps).fetch_one(conn);
+    Ok(row.await?.try_get("generation")?)
 }
 
 /// Until the end of the transaction nobody else is in a part that begins with this.

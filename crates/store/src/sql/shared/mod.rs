@@ -3,10 +3,14 @@
 
 #[macro_use]
 mod rows;
+#[macro_use]
+mod transactions;
 
 mod blobs;
+mod changes;
 mod collect;
 mod deletions;
+mod grants;
 mod keys;
 mod manifests;
 mod migrate;
@@ -14,8 +18,10 @@ mod purge;
 mod put_manifest;
 mod registries;
 mod repositories;
+mod resources;
 mod store;
 mod tags;
+mod tenancy;
 mod uploads;
 
 use sqlx::Database;
@@ -85,4 +91,13 @@ pub(in super::super) const HOT: &[(&str, &str)] = &[
     ("first live repositories", purge::DELETE_LIVE_REPOSITORIES),
     ("a repository left", purge::REPOSITORY_LEFT),
     ("dead objects", collect::DEAD_OBJECTS),
+    ("resource", resources::BY_ID),
+    ("resource by name", resources::BY_NAME),
+    ("resources", resources::LIST),
+    ("all resources", resources::ALL),
+    ("first resources of a parent", resources::FIRST_OF),
+    ("changed resources", changes::SINCE),
+    ("old changes", changes::PRUNE),
+    ("grant", grants::BY_KEY),
+    ("expired grants", grants::EXPIRE),
 ];

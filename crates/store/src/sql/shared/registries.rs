@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::rows::{parsed, time};
-use super::{Connection, Fault, Row, Sql, keys, query};
+use super::{Connection, Fault, Row, Sql, keys, query, tenancy};
 use crate::StoreError;
 use crate::rows::{
     AdminPasswordRow, RegistryRecord, RegistryRow, RegistrySettings, ResourceGroupRow, SubscriptionRow, TenantRow,
@@ -15,8 +15,12 @@ use crate::rows::{
 macro_rules! select_records {
     () => {
         "select r.id, r.resource_group_id, r.name, r.tier, r.settings, r.admin_epoch, r.created_at, r.updated_at, r.etag,
-            p.id as password_id, p.slot, p.hash, p.created_at as password_created_at
-         from registries r left join admin_passwords p on p.registry_id = r.id where r.deleted_at is null"
+            g.subscription_id, s.tenant_id, p.id as password_id, p.slot, p.hash, p.created_at as password_created_at
+         from registries r
+         join resource_groups g on g.id = r.resource_group_id
+         join subscriptions s on s.id = g.subscription_id
+         left join admin_passwords p on p.registry_id = r.id
+         where r.deleted_at is null"
     };
 }
 
@@ -34,28 +38,9 @@ pub(super) async fn bootstrap(
     if query("select id from tenants limit 1").fetch_optional(&mut *conn).await?.is_some() {
         return Ok(false);
     }
-    query("insert into tenants (id, name, guid, account_number, created_at) values ($1, $2, $3, $4, $5)")
-        .bind(tenant.id)
-        .bind(&tenant.name)
-        .bind(tenant.guid)
-        .bind(&tenant.account_number)
-        .bind(tenant.created_at.millis())
-        .execute(&mut *conn)
-        .await?;
-    query("insert into subscriptions (id, tenant_id, name, created_at) values ($1, $2, $3, $4)")
-        .bind(subscription.id)
-        .bind(subscription.tenant_id)
-        .bind(&subscription.name)
-        .bind(subscription.created_at.millis())
-        .execute(&mut *conn)
-        .await?;
-    query("insert into resource_groups (id, subscription_id, name, created_at) values ($1, $2, $3, $4)")
-        .bind(group.id)
-        .bind(group.subscription_id)
-        .bind(&group.name)
-        .bind(group.created_at.millis())
-        .execute(&mut *conn)
-        .await?;
+    tenancy::insert_tenant(conn, tenant).await?;
+    tenancy::insert_subscription(conn, subscription).await?;
+    tenancy::insert_group(conn, group).await?;
     create(conn, registry).await
 }
 
@@ -64,15 +49,7 @@ pub(super) async fn default_group(conn: &mut Connection) -> Sql<Option<ResourceG
         query("select id, subscription_id, name, created_at from resource_groups order by created_at, id limit 1")
             .fetch_optional(conn)
             .await?;
-    row.map(|row| {
-        Ok(ResourceGroupRow {
-            id: row.try_get("id")?,
-            subscription_id: row.try_get("subscription_id")?,
-            name: row.try_get("name")?,
-            created_at: time(&row, "created_at")?,
-        })
-    })
-    .transpose()
+    row.as_ref().map(tenancy::group).transpose()
 }
 
 pub(super) async fn create(conn: &mut Connection, registry: &RegistryRow) -> Sql<bool> {
@@ -179,7 +156,12 @@ fn records(rows: &[Row]) -> Sql<Vec<RegistryRecord>> {
     for row in rows {
         let id: Uuid = row.try_get("id")?;
         if records.last().is_none_or(|last| last.registry.id != id) {
-            records.push(RegistryRecord { registry: registry(row)?, admin_passwords: Vec::new() });
+            records.push(RegistryRecord {
+                registry: registry(row)?,
+                subscription_id: row.try_get("subscription_id")?,
+                tenant_id: row.try_get("tenant_id")?,
+                admin_passwords: Vec::new(),
+            });
         }
         if let (Some(password), Some(record)) = (password(row, id)?, records.last_mut()) {
             record.admin_passwords.push(password);

@@ -1,72 +1,24 @@
 //! The trait, method by method: which query runs in a read, which in a write transaction.
 
-use std::future::Future;
-use std::time::Duration;
-
 use async_trait::async_trait;
 use shorepass_core::{Digest, Reference, RegistryName, RepositoryName, Tag, Timestamp};
 use uuid::Uuid;
 
-use super::super::OPERATION_TIMEOUT;
+use super::transactions::{ATTEMPTS, in_time, pause};
 use super::{
-    Fault, Sql, Store, blobs, collect, deletions, keys, manifests, purge, put_manifest, query, registries,
-    repositories, tags, uploads,
+    Fault, Store, blobs, changes, collect, deletions, grants, keys, manifests, purge, put_manifest, query, registries,
+    repositories, resources, tags, tenancy, uploads,
 };
 use crate::meta::DeadObject;
+use crate::resources::{GrantRow, ResourceRow, Write, Written};
 use crate::rows::{
     AdminPasswordRow, BlobRow, DeleteOutcome, LocksPatch, ManifestRow, ManifestSummary, PutManifest, PutOutcome,
     ReferrerRow, RegistryRecord, RegistryRow, RepositoryLookup, RepositoryRow, RepositoryStats, ResourceGroupRow,
-    SigningKeyRow, SubscriptionRow, TagRow, Target, TenantRow, UploadRow,
+    SigningKeyRow, SubscriptionRow, TagRow, Target, TenancyOutcome, TenantRow, UploadRow,
 };
 use crate::{MetaStore, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
-
-/// How often a transaction that was overtaken begins again.
-const ATTEMPTS: u32 = 10;
-
-async fn in_time<T>(run: impl Future<Output = Sql<T>>) -> Sql<T> {
-    let slow = || Fault::Failed(StoreError::Unavailable("the database does not answer in time".to_owned()));
-    tokio::time::timeout(OPERATION_TIMEOUT, run).await.unwrap_or_else(|_| Err(slow()))
-}
-
-/// One statement that reads.
-macro_rules! read {
-    ($store:expr, $conn:ident => $run:expr) => {
-        in_time(async {
-            let mut held = $store.pools.read().await?;
-            let $conn = &mut *held;
-            $run.await
-        })
-        .await
-        .map_err(StoreError::from)
-    };
-}
-
-/// A transaction that writes; again from its beginning when another was in the way. Dropped without a commit it is
-/// rolled back.
-macro_rules! write {
-    ($store:expr, $conn:ident => $run:expr) => {{
-        let mut attempt = 0;
-        loop {
-            let outcome = in_time(async {
-                let mut tx = $store.pools.write().await?;
-                let $conn = &mut *tx;
-                let value = $run.await?;
-                tx.commit().await?;
-                Ok(value)
-            })
-            .await;
-            match outcome {
-                Err(Fault::Again(_)) if attempt < ATTEMPTS => {
-                    attempt += 1;
-                    tokio::time::sleep(Duration::from_millis(5) * attempt).await;
-                }
-                outcome => break outcome.map_err(StoreError::from),
-            }
-        }
-    }};
-}
 
 #[async_trait]
 impl MetaStore for Store {
@@ -118,6 +70,98 @@ impl MetaStore for Store {
 
     async fn policy_generation(&self) -> Result<i64> {
         read!(self, conn => keys::generation(conn))
+    }
+
+    async fn tenants(&self) -> Result<Vec<TenantRow>> {
+        read!(self, conn => tenancy::tenants(conn))
+    }
+
+    async fn create_tenant(&self, tenant: &TenantRow) -> Result<TenancyOutcome> {
+        write!(self, conn => tenancy::create_tenant(conn, tenant))
+    }
+
+    async fn rename_tenant(&self, id: Uuid, name: &str) -> Result<TenancyOutcome> {
+        write!(self, conn => tenancy::rename(conn, &tenancy::TENANT, id, name))
+    }
+
+    async fn delete_tenant(&self, id: Uuid) -> Result<TenancyOutcome> {
+        write!(self, conn => tenancy::delete(conn, &tenancy::TENANT, id))
+    }
+
+    async fn subscriptions(&self) -> Result<Vec<SubscriptionRow>> {
+        read!(self, conn => tenancy::subscriptions(conn))
+    }
+
+    async fn create_subscription(&self, subscription: &SubscriptionRow) -> Result<TenancyOutcome> {
+        write!(self, conn => tenancy::create_subscription(conn, subscription))
+    }
+
+    async fn rename_subscription(&self, id: Uuid, name: &str) -> Result<TenancyOutcome> {
+        write!(self, conn => tenancy::rename(conn, &tenancy::SUBSCRIPTION, id, name))
+    }
+
+    async fn delete_subscription(&self, id: Uuid) -> Result<TenancyOutcome> {
+        write!(self, conn => tenancy::delete(conn, &tenancy::SUBSCRIPTION, id))
+    }
+
+    async fn resource_groups(&self) -> Result<Vec<ResourceGroupRow>> {
+        read!(self, conn => tenancy::groups(conn))
+    }
+
+    async fn create_resource_group(&self, group: &ResourceGroupRow) -> Result<TenancyOutcome> {
+        write!(self, conn => tenancy::create_group(conn, group))
+    }
+
+    async fn rename_resource_group(&self, id: Uuid, name: &str) -> Result<TenancyOutcome> {
+        write!(self, conn => tenancy::rename(conn, &tenancy::GROUP, id, name))
+    }
+
+    async fn delete_resource_group(&self, id: Uuid) -> Result<TenancyOutcome> {
+        write!(self, conn => tenancy::delete(conn, &tenancy::GROUP, id))
+    }
+
+    async fn write_resources(&self, writes: &[Write]) -> Result<Written> {
+        write!(self, conn => resources::write(conn, writes))
+    }
+
+    async fn resource(&self, id: Uuid) -> Result<Option<ResourceRow>> {
+        read!(self, conn => resources::by_id(conn, id))
+    }
+
+    async fn resource_by_name(&self, kind: &str, parent: Uuid, name: &str) -> Result<Option<ResourceRow>> {
+        read!(self, conn => resources::by_name(conn, kind, parent, name))
+    }
+
+    async fn resources(&self, kind: &str, parent: Uuid, after: Option<&str>, limit: i64) -> Result<Vec<ResourceRow>> {
+        read!(self, conn => resources::list(conn, kind, parent, after, limit))
+    }
+
+    async fn all_resources(&self, after: Option<Uuid>, limit: i64) -> Result<Vec<ResourceRow>> {
+        read!(self, conn => resources::all(conn, after, limit))
+    }
+
+    async fn changed_resources(&self, since: i64, limit: i64) -> Result<Option<Vec<(i64, Uuid, Option<ResourceRow>)>>> {
+        read!(self, conn => changes::since(conn, since, limit))
+    }
+
+    async fn put_grant(&self, grant: &GrantRow) -> Result<bool> {
+        write!(self, conn => grants::put(conn, grant))
+    }
+
+    async fn take_grant(&self, kind: &str, key_hash: &[u8], now: Timestamp) -> Result<Option<GrantRow>> {
+        write!(self, conn => grants::take(conn, kind, key_hash, now))
+    }
+
+    async fn read_grant(&self, kind: &str, key_hash: &[u8], now: Timestamp) -> Result<Option<GrantRow>> {
+        read!(self, conn => grants::by_key(conn, kind, key_hash, now))
+    }
+
+    async fn update_grant(&self, grant: &GrantRow, now: Timestamp) -> Result<bool> {
+        write!(self, conn => grants::update(conn, grant, now))
+    }
+
+    async fn expire_grants(&self, now: Timestamp, limit: i64) -> Result<i64> {
+        write!(self, conn => grants::expire(conn, now, limit))
     }
 
     async fn server_secret(&self, name: &str, candidate: &[u8]) -> Result<Vec<u8>> {
