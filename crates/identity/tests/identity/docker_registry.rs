@@ -11,7 +11,7 @@ use shorepass_core::{Clock as _, SystemClock, SystemRandom, time::TestClock};
 use shorepass_identity::keys::OVERLAP;
 use shorepass_identity::{Access, Claims, GrantType, KeyRing};
 
-use super::{AUDIENCE, MemoryStore, claims};
+use super::{AUDIENCE, Database, claims};
 
 const BINARY: &str = "/usr/bin/docker-registry";
 
@@ -96,8 +96,8 @@ async fn prove(algorithm: &str) {
     }
     // Its clock is the system's, so ours stands there.
     let clock = Arc::new(TestClock::at(SystemClock.now()));
-    let store = Arc::new(MemoryStore::default());
-    let ring = KeyRing::load(store, clock.clone(), Arc::new(SystemRandom), algorithm).await.unwrap();
+    let (database, others) = (Database::new().await, Database::new().await);
+    let ring = KeyRing::load(database.store.clone(), clock.clone(), Arc::new(SystemRandom), algorithm).await.unwrap();
     // Its second key: what is published ahead is trusted ahead.
     ring.rotate().await.unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -117,7 +117,7 @@ async fn prove(algorithm: &str) {
     assert_eq!(registry.status("POST", upload, Some(&other_audience)), 401);
     let expired = token(&ring, &clock, "team/app", &["pull", "push"], |claims| claims.exp = claims.iat - 120);
     assert_eq!(registry.status("POST", upload, Some(&expired)), 401);
-    let stranger = KeyRing::load(Arc::new(MemoryStore::default()), clock.clone(), Arc::new(SystemRandom), algorithm);
+    let stranger = KeyRing::load(others.store.clone(), clock.clone(), Arc::new(SystemRandom), algorithm);
     let strangers = token(&stranger.await.unwrap(), &clock, "team/app", &["pull", "push"], |_| {});
     assert_eq!(registry.status("POST", upload, Some(&strangers)), 401, "another system's key");
 

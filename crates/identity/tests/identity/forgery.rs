@@ -13,18 +13,18 @@ use shorepass_core::{CredentialKind, Principal};
 use shorepass_identity::{ACCESS_LIFE, Access, Binding, Claims, GrantType, ISSUER, KeyRing, TokenError};
 use uuid::Uuid;
 
-use super::{AUDIENCE, MemoryStore, access_claims, claims, clock, ring};
+use super::{AUDIENCE, Database, access_claims, claims, clock, ring};
 
 const ALGORITHMS: [&str; 3] = ["EdDSA", "ES256", "RS256"];
 
 struct World {
-    store: Arc<MemoryStore>,
+    store: Database,
     clock: Arc<TestClock>,
     ring: KeyRing,
 }
 
 async fn world(algorithm: &str) -> World {
-    let (store, clock) = (Arc::new(MemoryStore::default()), clock());
+    let (store, clock) = (Database::new().await, clock());
     let ring = ring(&store, &clock, algorithm).await;
     World { store, clock, ring }
 }
@@ -42,8 +42,8 @@ fn encode(value: &Value) -> String {
 }
 
 /// A token with the header and claims given, signed with the server's own EdDSA key, as only a server with a bug could.
-fn signed_by_us(world: &World, header: &Value, claims: &Value) -> String {
-    let key = world.store.keys.lock().unwrap()[0].private_key.clone();
+async fn signed_by_us(world: &World, header: &Value, claims: &Value) -> String {
+    let key = world.store.keys().await[0].private_key.clone();
     let key = aws_lc_rs::signature::Ed25519KeyPair::from_pkcs8(&key).unwrap();
     let input = format!("{}.{}", encode(header), encode(claims));
     let signature = URL_SAFE_NO_PAD.encode(key.sign(input.as_bytes()));
@@ -88,7 +88,7 @@ async fn headers_that_bring_keys_or_conditions_are_refused() {
     let token = world.ring.sign(&access_claims(&world.clock)).unwrap();
     let (header, claims) = (json_part(&token, 0), json_part(&token, 1));
     assert!(
-        world.ring.verify(&signed_by_us(&world, &header, &claims), AUDIENCE, GrantType::AccessToken).is_ok(),
+        world.ring.verify(&signed_by_us(&world, &header, &claims).await, AUDIENCE, GrantType::AccessToken).is_ok(),
         "the test's own signature is good"
     );
     for (name, value) in [
@@ -104,7 +104,7 @@ async fn headers_that_bring_keys_or_conditions_are_refused() {
     ] {
         let mut header = header.clone();
         header[name] = value;
-        assert_eq!(refused(&world, &signed_by_us(&world, &header, &claims)), TokenError::Malformed, "{name}");
+        assert_eq!(refused(&world, &signed_by_us(&world, &header, &claims).await), TokenError::Malformed, "{name}");
     }
 }
 
@@ -126,12 +126,16 @@ async fn another_type_or_algorithm_in_the_header_is_refused() {
     ] {
         let mut header = header.clone();
         header[member] = value;
-        assert_eq!(refused(&world, &signed_by_us(&world, &header, &claims)), TokenError::Malformed, "{header}");
+        assert_eq!(refused(&world, &signed_by_us(&world, &header, &claims).await), TokenError::Malformed, "{header}");
     }
     for member in ["typ", "alg", "kid"] {
         let mut header = header.clone();
         header.as_object_mut().unwrap().remove(member);
-        assert_eq!(refused(&world, &signed_by_us(&world, &header, &claims)), TokenError::Malformed, "no {member}");
+        assert_eq!(
+            refused(&world, &signed_by_us(&world, &header, &claims).await),
+            TokenError::Malformed,
+            "no {member}"
+        );
     }
 }
 
@@ -173,13 +177,13 @@ async fn only_the_exact_id_of_a_key_of_ours_finds_one() {
     for trick in tricks {
         let mut header = header.clone();
         header["kid"] = json!(trick);
-        assert_eq!(refused(&ours, &signed_by_us(&ours, &header, &claims)), TokenError::UnknownKey, "{trick:?}");
+        assert_eq!(refused(&ours, &signed_by_us(&ours, &header, &claims).await), TokenError::UnknownKey, "{trick:?}");
     }
 
     // The other system's key under our key's name.
     let mut named = json_part(&theirs.ring.sign(&access_claims(&theirs.clock)).unwrap(), 0);
     named["kid"] = json!(kid);
-    assert_eq!(refused(&ours, &signed_by_us(&theirs, &named, &claims)), TokenError::Signature);
+    assert_eq!(refused(&ours, &signed_by_us(&theirs, &named, &claims).await), TokenError::Signature);
 }
 
 /// harbor#23270: a token without `iat` made the server panic; one without `exp` lived for ever.
@@ -191,10 +195,18 @@ async fn every_claim_that_decides_must_be_there_and_be_what_it_should() {
     for claim in ["iss", "aud", "sub", "jti", "iat", "nbf", "exp", "version", "grant_type", "shorepass"] {
         let mut without = claims.clone();
         without.as_object_mut().unwrap().remove(claim);
-        assert_eq!(refused(&world, &signed_by_us(&world, &header, &without)), TokenError::Malformed, "no {claim}");
+        assert_eq!(
+            refused(&world, &signed_by_us(&world, &header, &without).await),
+            TokenError::Malformed,
+            "no {claim}"
+        );
         let mut null = claims.clone();
         null[claim] = Value::Null;
-        assert_eq!(refused(&world, &signed_by_us(&world, &header, &null)), TokenError::Malformed, "{claim}: null");
+        assert_eq!(
+            refused(&world, &signed_by_us(&world, &header, &null).await),
+            TokenError::Malformed,
+            "{claim}: null"
+        );
     }
     for (claim, value, error) in [
         ("exp", json!("2099-01-01"), TokenError::Malformed),
@@ -210,7 +222,7 @@ async fn every_claim_that_decides_must_be_there_and_be_what_it_should() {
     ] {
         let mut changed = claims.clone();
         changed[claim] = value.clone();
-        assert_eq!(refused(&world, &signed_by_us(&world, &header, &changed)), error, "{claim}: {value}");
+        assert_eq!(refused(&world, &signed_by_us(&world, &header, &changed).await), error, "{claim}: {value}");
     }
 }
 
@@ -360,7 +372,7 @@ fn any_claims() -> impl Strategy<Value = Claims> {
 }
 
 fn block<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The key ring against a store in memory, and against a CNCF distribution that trusts it.
+//! The key ring against a store on disk, and against a CNCF distribution that trusts it.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "these are tests and their helpers")]
 
 mod docker_registry;
@@ -14,7 +14,7 @@ use shorepass_core::{Clock, CredentialKind, Principal, SystemRandom, Timestamp};
 use shorepass_identity::{ACCESS_LIFE, Access, Binding, Claims, GrantType, ISSUER, KeyRing, REFRESH_LIFE};
 use uuid::Uuid;
 
-use store::MemoryStore;
+use store::Database;
 
 const AUDIENCE: &str = "registry.example:5000";
 
@@ -22,8 +22,8 @@ fn clock() -> Arc<TestClock> {
     Arc::new(TestClock::at(Timestamp::from_millis(1_795_311_000_123)))
 }
 
-async fn ring(store: &Arc<MemoryStore>, clock: &Arc<TestClock>, algorithm: &str) -> KeyRing {
-    KeyRing::load(store.clone(), clock.clone(), Arc::new(SystemRandom), algorithm).await.unwrap()
+async fn ring(store: &Database, clock: &Arc<TestClock>, algorithm: &str) -> KeyRing {
+    KeyRing::load(store.store.clone(), clock.clone(), Arc::new(SystemRandom), algorithm).await.unwrap()
 }
 
 fn binding(now: Timestamp) -> Binding {

@@ -1,14 +1,13 @@
 //! Keys come, overlap and go without anybody noticing.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use shorepass_core::{Clock, SystemRandom};
 use shorepass_identity::keys::OVERLAP;
 use shorepass_identity::{GrantType, IdentityError, KeyRing, REFRESH_LIFE, ServerKey, TokenError};
 
-use super::{AUDIENCE, MemoryStore, access_claims, claims, clock, ring};
+use super::{AUDIENCE, Database, access_claims, claims, clock, ring};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -24,7 +23,7 @@ fn accepts(ring: &KeyRing, token: &str) -> Result<(), TokenError> {
 
 #[tokio::test]
 async fn servers_that_start_at_once_agree_on_one_key() {
-    let (store, clock) = (Arc::new(MemoryStore::default()), clock());
+    let (store, clock) = (Database::new().await, clock());
     let (one, two) = tokio::join!(ring(&store, &clock, "EdDSA"), ring(&store, &clock, "EdDSA"));
     assert_eq!(one.list(), two.list());
     assert_eq!(one.list().len(), 1);
@@ -34,15 +33,15 @@ async fn servers_that_start_at_once_agree_on_one_key() {
 
 #[tokio::test]
 async fn a_restart_keeps_the_key() {
-    let (store, clock) = (Arc::new(MemoryStore::default()), clock());
+    let (store, clock) = (Database::new().await, clock());
     let token = ring(&store, &clock, "ES256").await.sign(&claims(&clock, GrantType::RefreshToken, None)).unwrap();
     assert_eq!(accepts(&ring(&store, &clock, "ES256").await, &token), Ok(()));
-    assert_eq!(store.keys.lock().unwrap().len(), 1);
+    assert_eq!(store.keys().await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_new_key_is_published_before_it_signs_and_the_old_one_accepted_until_its_last_token_ends() {
-    let (store, clock) = (Arc::new(MemoryStore::default()), clock());
+    let (store, clock) = (Database::new().await, clock());
     let (rotating, other) = (ring(&store, &clock, "EdDSA").await, ring(&store, &clock, "EdDSA").await);
     let old = rotating.list()[0].kid.clone();
     rotating.rotate().await.unwrap();
@@ -69,21 +68,21 @@ async fn a_new_key_is_published_before_it_signs_and_the_old_one_accepted_until_i
 
 #[tokio::test]
 async fn a_key_past_its_end_is_refused_even_from_the_cache_and_without_a_store() {
-    let (store, clock) = (Arc::new(MemoryStore::default()), clock());
+    let (store, clock) = (Database::new().await, clock());
     let ring = ring(&store, &clock, "EdDSA").await;
     let mut long = claims(&clock, GrantType::RefreshToken, None);
     long.exp += 1_000_000;
     let token = ring.sign(&long).unwrap();
     ring.rotate().await.unwrap();
     assert_eq!(accepts(&ring, &token), Ok(()));
-    store.down.store(true, Ordering::SeqCst);
+    store.take_down().await;
     clock.advance(Duration::from_secs(4 * 60 * 60));
     assert_eq!(accepts(&ring, &token), Err(TokenError::UnknownKey));
 }
 
 #[tokio::test]
 async fn a_leaked_key_is_replaced_at_once() {
-    let (store, clock) = (Arc::new(MemoryStore::default()), clock());
+    let (store, clock) = (Database::new().await, clock());
     let (one, two) = (ring(&store, &clock, "EdDSA").await, ring(&store, &clock, "EdDSA").await);
     let token = one.sign(&claims(&clock, GrantType::RefreshToken, None)).unwrap();
     assert_eq!(accepts(&two, &token), Ok(()));
@@ -98,7 +97,7 @@ async fn a_leaked_key_is_replaced_at_once() {
 
 #[tokio::test]
 async fn another_algorithm_takes_over_without_a_break() {
-    let (store, clock) = (Arc::new(MemoryStore::default()), clock());
+    let (store, clock) = (Database::new().await, clock());
     let old = ring(&store, &clock, "EdDSA").await.sign(&claims(&clock, GrantType::RefreshToken, None)).unwrap();
     let ring = ring(&store, &clock, "RS256").await;
     assert_eq!(accepts(&ring, &old), Ok(()));
@@ -110,7 +109,7 @@ async fn another_algorithm_takes_over_without_a_break() {
 
 #[tokio::test]
 async fn a_server_whose_clock_is_behind_signs_all_the_same() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Database::new().await;
     let (ahead, behind) = (clock(), clock());
     ahead.advance(Duration::from_secs(2));
     let first = ring(&store, &ahead, "EdDSA").await;
@@ -123,9 +122,9 @@ async fn a_server_whose_clock_is_behind_signs_all_the_same() {
 
 #[tokio::test]
 async fn without_the_store_tokens_go_on() {
-    let (store, clock) = (Arc::new(MemoryStore::default()), clock());
+    let (store, clock) = (Database::new().await, clock());
     let ring = ring(&store, &clock, "EdDSA").await;
-    store.down.store(true, Ordering::SeqCst);
+    store.take_down().await;
     assert!(matches!(ring.refresh().await, Err(IdentityError::Store(_))));
     let token = ring.sign(&claims(&clock, GrantType::RefreshToken, None)).unwrap();
     assert_eq!(accepts(&ring, &token), Ok(()));
@@ -133,11 +132,12 @@ async fn without_the_store_tokens_go_on() {
 
 #[tokio::test]
 async fn an_unreadable_key_does_not_take_the_others_down() {
-    let (store, clock) = (Arc::new(MemoryStore::default()), clock());
+    let (store, clock) = (Database::new().await, clock());
     let token = ring(&store, &clock, "EdDSA").await.sign(&claims(&clock, GrantType::RefreshToken, None)).unwrap();
-    let mut strange = store.keys.lock().unwrap()[0].clone();
+    let mut strange = store.keys().await[0].clone();
     (strange.kid, strange.algorithm) = ("NEW".to_owned(), "ML-DSA-65".to_owned());
-    store.keys.lock().unwrap().push(strange);
+    let never = clock.now().plus(100 * REFRESH_LIFE);
+    assert!(store.store.add_signing_key(&strange, never, false).await.unwrap());
     let ring = ring(&store, &clock, "EdDSA").await;
     assert_eq!(accepts(&ring, &token), Ok(()));
     assert_eq!(ring.list().len(), 1);
@@ -145,14 +145,14 @@ async fn an_unreadable_key_does_not_take_the_others_down() {
 
 #[tokio::test]
 async fn an_unknown_algorithm_is_refused() {
-    let (store, clock) = (Arc::new(MemoryStore::default()), clock());
-    let error = KeyRing::load(store, clock, Arc::new(SystemRandom), "HS256").await.unwrap_err();
+    let (store, clock) = (Database::new().await, clock());
+    let error = KeyRing::load(store.store.clone(), clock, Arc::new(SystemRandom), "HS256").await.unwrap_err();
     assert!(matches!(error, IdentityError::UnknownAlgorithm(name) if name == "HS256"));
 }
 
 #[tokio::test]
 async fn the_list_is_what_the_management_api_shows() {
-    let (store, clock) = (Arc::new(MemoryStore::default()), clock());
+    let (store, clock) = (Database::new().await, clock());
     let ring = ring(&store, &clock, "ES256").await;
     let json = serde_json::to_value(ring.list()).unwrap();
     assert_eq!(json[0]["algorithm"], "ES256");
@@ -164,10 +164,10 @@ async fn the_list_is_what_the_management_api_shows() {
 
 #[tokio::test]
 async fn servers_share_their_secret_and_other_names_have_others() {
-    let store = MemoryStore::default();
-    let one = ServerKey::load(&store, &SystemRandom, "passwords").await.unwrap();
-    let two = ServerKey::load(&store, &SystemRandom, "passwords").await.unwrap();
-    let other = ServerKey::load(&store, &SystemRandom, "uploads").await.unwrap();
+    let store = Database::new().await;
+    let one = ServerKey::load(store.store.as_ref(), &SystemRandom, "passwords").await.unwrap();
+    let two = ServerKey::load(store.store.as_ref(), &SystemRandom, "passwords").await.unwrap();
+    let other = ServerKey::load(store.store.as_ref(), &SystemRandom, "uploads").await.unwrap();
     assert!(two.verify("shp_x", &one.hash("shp_x")));
     assert!(!other.verify("shp_x", &one.hash("shp_x")));
 }
