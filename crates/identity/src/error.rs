@@ -37,9 +37,9 @@ pub enum TokenError {
     UnknownKey,
     #[error("the token's signature is wrong")]
     Signature,
-    #[error("the token was not issued by a registry of this system")]
+    #[error("the token was not issued by this system")]
     Issuer,
-    #[error("the token is for another registry")]
+    #[error("the token is for another registry or service")]
     Audience,
     #[error("the token is of another kind")]
     Grant,
@@ -47,6 +47,9 @@ pub enum TokenError {
     Expired,
     #[error("the token is not valid yet; compare the clocks of the servers")]
     NotYet,
+    /// A refresh token of the directory in another client's hands.
+    #[error("the token was issued to another client")]
+    Client,
     /// Only when signing.
     #[error("the token could not be signed")]
     Signing,
@@ -66,6 +69,7 @@ impl TokenError {
             Self::Grant => "grant_type",
             Self::Expired => "expired",
             Self::NotYet => "not_yet_valid",
+            Self::Client => "client",
             Self::Signing => "signing",
         }
     }

@@ -26,7 +26,7 @@ pub const OVERLAP: Duration = Duration::from_secs(5 * 60);
 const RETIRE_MARGIN: Duration = Duration::from_secs(10 * 60);
 
 /// How far the clocks of two servers may differ before the tokens of one are refused by the other as not yet valid.
-const LEEWAY_SECONDS: i64 = 5;
+pub(crate) const LEEWAY_SECONDS: i64 = 5;
 
 /// Bound of the memory for verified tokens, in bytes of token text and an allowance for the claims made of it.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
@@ -183,12 +183,25 @@ impl KeyRing {
     /// # Errors
     /// [`TokenError::TooLong`] for more claims than fit 16 KiB; [`TokenError::Signing`].
     pub fn sign(&self, claims: &Claims) -> Result<String, TokenError> {
+        self.sign_payload(jws::TYPE_JWT, &claims.to_payload().map_err(|_| TokenError::Signing)?)
+    }
+
+    /// A token of this type with this payload. Who adds a type, or another kind of payload under one, makes sure that no
+    /// reader of another kind takes it for its own.
+    pub(crate) fn sign_payload(&self, typ: &str, payload: &str) -> Result<String, TokenError> {
         let keys = self.current();
         let key = keys.signer(self.clock.now()).ok_or(TokenError::Signing)?;
-        let payload = claims.to_payload().map_err(|_| TokenError::Signing)?;
-        let input = jws::signing_input(key.algorithm.as_str(), &key.kid, &payload)?;
+        let input = jws::signing_input(typ, key.algorithm.as_str(), &key.kid, payload)?;
         let signature = key.sign(input.as_bytes())?;
         jws::append_signature(input, &signature)
+    }
+
+    /// The payload of a token of this type, if one of our keys signed it. Nothing in it is checked.
+    pub(crate) fn verify_payload(&self, typ: &str, token: &str) -> Result<Vec<u8>, TokenError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::TooLong);
+        }
+        Ok(verify_signature(&self.current(), typ, token, self.clock.now())?.1)
     }
 
     /// The claims, if the token is ours, of this kind, for this audience, and valid now.
@@ -214,7 +227,9 @@ impl KeyRing {
             }
             None => {
                 self.misses.fetch_add(1, Ordering::Relaxed);
-                let verified = Arc::new(verify_signature(&keys, token, now)?);
+                let (kid, payload) = verify_signature(&keys, jws::TYPE_JWT, token, now)?;
+                let claims: Claims = serde_json::from_slice(&payload).map_err(|_| TokenError::Malformed)?;
+                let verified = Arc::new(Verified { kid, claims: Arc::new(claims) });
                 self.verified.insert(digest, Arc::clone(&verified));
                 verified
             }
@@ -305,15 +320,15 @@ impl Verified {
     }
 }
 
-fn verify_signature(keys: &Keys, token: &str, now: Timestamp) -> Result<Verified, TokenError> {
-    let parts = jws::split(token)?;
+/// The key's id and the payload.
+fn verify_signature(keys: &Keys, typ: &str, token: &str, now: Timestamp) -> Result<(String, Vec<u8>), TokenError> {
+    let parts = jws::split(typ, token)?;
     let key = keys.live(&parts.header.kid, now)?;
     if parts.header.alg != key.algorithm.as_str() {
         return Err(TokenError::Malformed);
     }
     key.verify(parts.signed.as_bytes(), &parts.signature)?;
-    let claims: Claims = serde_json::from_slice(&jws::decode(parts.payload)?).map_err(|_| TokenError::Malformed)?;
-    Ok(Verified { kid: parts.header.kid, claims: Arc::new(claims) })
+    Ok((parts.header.kid, jws::decode(parts.payload)?))
 }
 
 fn check(claims: &Claims, audience: &str, grant: GrantType, now: Timestamp) -> Result<(), TokenError> {

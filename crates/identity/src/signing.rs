@@ -238,7 +238,7 @@ fn number(bytes: &[u8]) -> String {
 }
 
 /// Modulus and exponent of a PKCS#1 `RSAPublicKey`: SEQUENCE { INTEGER, INTEGER } (RFC 8017, A.1.1).
-fn rsa_components(der: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn rsa_components(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (sequence, _) = der_value(der, 0x30)?;
     let (modulus, rest) = der_value(sequence, 0x02)?;
     let (exponent, _) = der_value(rest, 0x02)?;

@@ -119,7 +119,7 @@ impl Claims {
 }
 
 /// These characters occur inside JSON strings only, so the document means the same.
-fn escape(json: &str) -> String {
+pub(crate) fn escape(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for character in json.chars() {
         if character.is_ascii() && !matches!(character, '?' | '>' | '~' | '\u{7f}') {
