@@ -128,3 +128,65 @@ fn digest_of<const N: usize>(algorithm: &'static digest::Algorithm, bytes: &[u8]
     out.copy_from_slice(digest::digest(algorithm, bytes).as_ref());
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DnType, KeyPair, SignatureAlgorithm};
+
+    use super::*;
+    use crate::tls::set_validity;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_311_000_000);
+
+    fn pem(algorithm: &'static SignatureAlgorithm) -> (String, String) {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "build agent");
+        set_validity(&mut params, NOW, 90).unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    #[test]
+    fn a_certificate_is_read_with_its_thumbprints_and_times() {
+        let certificate = Certificate::from_pem(&pem(&rcgen::PKCS_ECDSA_P256_SHA256).0).unwrap();
+        assert_eq!(certificate.subject, "CN=build agent");
+        assert_eq!(certificate.not_before.to_string(), "2026-11-21T00:00:00Z");
+        assert_eq!(certificate.not_after.to_string(), "2027-02-20T00:00:00Z");
+        assert_eq!(certificate.thumbprint().len(), 64);
+        assert_eq!(certificate.thumbprint(), hex::encode_upper(certificate.sha256));
+        assert_eq!(Certificate::from_der(&certificate.der).unwrap(), certificate);
+        let ClientProof::Certificate { der, thumbprint } = certificate.proof() else { panic!("a certificate") };
+        assert_eq!(STANDARD.decode(der).unwrap(), certificate.der);
+        assert_eq!(thumbprint, certificate.thumbprint());
+    }
+
+    #[test]
+    fn text_around_the_certificate_does_no_harm_and_the_first_one_counts() {
+        let (one, two) = (pem(&rcgen::PKCS_RSA_SHA256).0, pem(&rcgen::PKCS_RSA_SHA256).0);
+        let chain = format!("Bag Attributes\n    friendlyName: x\n{one}\n{two}");
+        assert_eq!(Certificate::from_pem(&chain).unwrap(), Certificate::from_pem(&one).unwrap());
+        assert_ne!(Certificate::from_pem(&chain).unwrap().sha1, Certificate::from_pem(&two).unwrap().sha1);
+    }
+
+    #[test]
+    fn what_cannot_sign_in_is_refused_with_its_reason() {
+        let (certificate, key) = pem(&rcgen::PKCS_ECDSA_P256_SHA256);
+        for (text, error) in [
+            (String::new(), CertificateError::NoCertificate),
+            ("no PEM".to_owned(), CertificateError::NoCertificate),
+            (format!("{certificate}{key}"), CertificateError::HoldsPrivateKey),
+            (
+                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(),
+                CertificateError::Unreadable,
+            ),
+            (pem(&rcgen::PKCS_ED25519).0, CertificateError::UnusableKey),
+            ("-".repeat(MAX_PEM_BYTES + 1), CertificateError::NoCertificate),
+        ] {
+            assert_eq!(Certificate::from_pem(&text).unwrap_err(), error);
+        }
+        let mut der = Certificate::from_pem(&certificate).unwrap().der;
+        der.push(0);
+        assert_eq!(Certificate::from_der(&der), Err(CertificateError::Unreadable), "something follows it");
+    }
+}

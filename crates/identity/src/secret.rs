@@ -49,7 +49,7 @@ impl ServerKey {
         Ok(Self::from_bytes(bytes))
     }
 
-    fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Self {
+    pub(crate) fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Self {
         let root = hmac::Key::new(hmac::HMAC_SHA256, bytes);
         let derive = |purpose: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, purpose).as_ref());
         Self { hashing: derive(b"shorepass hash 1"), sealing: derive(b"shorepass seal 1") }

@@ -247,7 +247,7 @@ pub(crate) fn rsa_components(der: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The content of the DER value at the start, and what follows it.
-fn der_value(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+pub(crate) fn der_value(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let rest = der.strip_prefix(&[tag])?;
     let (first, rest) = rest.split_first()?;
     let (length, rest) = if *first < 0x80 {
