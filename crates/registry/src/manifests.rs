@@ -98,6 +98,7 @@ impl Registry {
             os: platform.os,
             body,
             locks: shorepass_store::rows::Locks::default(),
+            quarantine_state: None,
             created_at: now,
             updated_at: now,
         }

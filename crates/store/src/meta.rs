@@ -246,6 +246,15 @@ pub trait MetaStore: fmt::Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<Option<ManifestSummary>>;
 
+    /// Sets the state, or with `None` ends it. `None` without such a manifest.
+    async fn set_quarantine(
+        &self,
+        repository_id: Uuid,
+        digest: &Digest,
+        state: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Option<ManifestSummary>>;
+
     /// Deletes the manifest and the tags that point to it. `Locked` when it, one of those tags or the repository forbids
     /// deletion.
     async fn delete_manifest(&self, repository_id: Uuid, digest: &Digest, now: Timestamp) -> Result<DeleteOutcome>;

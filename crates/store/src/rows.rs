@@ -274,6 +274,8 @@ pub struct ManifestRow {
     /// The manifest as it was pushed, byte for byte.
     pub body: Vec<u8>,
     pub locks: Locks,
+    /// Where it stands between push and release; `None`: it was never in quarantine.
+    pub quarantine_state: Option<String>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -289,6 +291,8 @@ pub struct ManifestSummary {
     pub architecture: Option<String>,
     pub os: Option<String>,
     pub locks: Locks,
+    /// As in [`ManifestRow`].
+    pub quarantine_state: Option<String>,
     pub tags: Vec<Tag>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

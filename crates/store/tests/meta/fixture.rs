@@ -9,7 +9,7 @@ use shorepass_store::rows::{
     ResourceGroupRow, SubscriptionRow, Target, TenantRow, Tier, UploadRow,
 };
 use shorepass_store::{MetaStore, sql};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use url::Url;
 use uuid::Uuid;
@@ -73,6 +73,7 @@ pub fn manifest(name: &str) -> ManifestRow {
         os: None,
         body: format!("{{\"{name}\":1}}").into_bytes(),
         locks: Locks::default(),
+        quarantine_state: None,
         created_at: at(-1),
         updated_at: at(-1),
     }
@@ -144,6 +145,20 @@ impl Fixture {
         match &self.place {
             Place::Sqlite(dir) => dir.path().join("meta.db").display().to_string(),
             Place::Postgres(url) => url.to_string(),
+        }
+    }
+
+    /// What no method of the store does.
+    pub async fn sql(&self, text: &'static str) {
+        match &self.place {
+            Place::Sqlite(_) => {
+                let mut file = SqliteConnection::connect(&format!("sqlite://{}", self.database())).await.unwrap();
+                sqlx::raw_sql(text).execute(&mut file).await.unwrap();
+            }
+            Place::Postgres(url) => {
+                let mut server = PgConnection::connect(url.as_str()).await.unwrap();
+                sqlx::raw_sql(text).execute(&mut server).await.unwrap();
+            }
         }
     }
 

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails panics")]
 
 mod blobs;
+mod changes;
 mod collection;
 mod fixture;
+mod grants;
 mod keys;
 mod listing;
 mod locks;
@@ -13,6 +15,8 @@ mod outages;
 mod races;
 mod registries;
 mod repositories;
+mod resources;
+mod tenancy;
 mod uploads;
 
 use fixture::Fixture;
@@ -50,6 +54,41 @@ contract! {
         a_password_replaces_the_one_of_its_slot,
         what_changes_policy_raises_the_generation,
         migrating_again_changes_nothing,
+        a_setting_that_was_never_stored_has_its_default,
+    }
+    resources::{
+        a_resource_is_found_by_id_and_by_name_in_any_case,
+        a_name_is_unique_for_its_kind_below_its_parent,
+        an_update_keeps_what_it_does_not_set,
+        writes_are_done_all_or_not_at_all,
+        writes_see_what_those_before_them_did,
+        pages_of_resources_meet,
+        eight_writers_with_etags_lose_nothing,
+        of_writers_that_overlap_one_wins_whole,
+        the_resources_of_a_deleted_registry_are_collected,
+    }
+    changes::{
+        the_log_tells_what_changed_and_what_is_now,
+        a_page_ends_where_a_transaction_ends,
+        a_reader_misses_no_change_of_many_writers,
+        loading_while_others_write_ends_up_with_everything,
+        what_the_log_no_longer_holds_is_said,
+    }
+    tenancy::{
+        names_of_tenants_are_unique_without_case,
+        subscriptions_and_groups_live_below_their_parents,
+        what_is_not_empty_is_not_deleted,
+        a_group_whose_registries_are_deleted_can_go,
+        a_registry_knows_its_tenant,
+        tenancy_raises_the_generation,
+        nothing_is_created_in_what_is_being_deleted,
+        of_many_that_take_a_name_one_gets_it,
+    }
+    grants::{
+        a_grant_is_read_until_it_ends,
+        a_grant_is_taken_once,
+        a_grant_is_updated_against_its_version,
+        expired_grants_go_in_steps,
     }
     keys::{
         a_secret_is_the_same_for_everybody,
@@ -84,6 +123,7 @@ contract! {
         deleting_a_manifest_takes_its_tags,
         deleting_a_tag_leaves_the_manifest,
         a_child_of_an_index_can_be_deleted,
+        quarantine_is_a_word_on_the_manifest,
     }
     locks::{
         a_locked_repository_takes_no_manifest,

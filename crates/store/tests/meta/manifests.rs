@@ -109,3 +109,22 @@ pub async fn a_child_of_an_index_can_be_deleted(f: Fixture) {
     assert_eq!(f.store.delete_manifest(repository.id, &digest("child"), at(3)).await.unwrap(), deleted(&[]));
     assert!(f.store.manifest_summary(repository.id, &digest("index")).await.unwrap().is_some());
 }
+
+pub async fn quarantine_is_a_word_on_the_manifest(f: Fixture) {
+    let quarantined = ManifestRow { quarantine_state: Some("Quarantine".into()), ..manifest("m") };
+    let app = f.push("app", 1, quarantined, &[], &["v1"]).await;
+    let states = async || {
+        let row = f.store.manifest(app, &Reference::Tag(name("v1"))).await.unwrap().unwrap();
+        let listed = f.store.manifests(app, None, 10).await.unwrap().remove(0);
+        assert_eq!(row.quarantine_state, listed.quarantine_state);
+        row.quarantine_state
+    };
+    assert_eq!(states().await.as_deref(), Some("Quarantine"));
+    let passed = f.store.set_quarantine(app, &digest("m"), Some("Passed"), at(2)).await.unwrap().unwrap();
+    assert_eq!((passed.quarantine_state.as_deref(), passed.updated_at), (Some("Passed"), at(2)));
+    f.push("app", 3, manifest("m"), &[], &["v1"]).await;
+    assert_eq!(states().await.as_deref(), Some("Passed"), "pushing it again does not lift it");
+    f.store.set_quarantine(app, &digest("m"), None, at(4)).await.unwrap().unwrap();
+    assert_eq!(states().await, None);
+    assert_eq!(f.store.set_quarantine(app, &digest("x"), None, at(4)).await.unwrap(), None);
+}

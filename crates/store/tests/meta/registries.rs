@@ -114,3 +114,11 @@ pub async fn migrating_again_changes_nothing(f: Fixture) {
     assert_eq!(f.store.registries().await.unwrap().len(), 1);
     f.store.ping().await.unwrap();
 }
+
+pub async fn a_setting_that_was_never_stored_has_its_default(f: Fixture) {
+    f.sql(r#"update registries set settings = '{"admin_enabled":true}'"#).await;
+    let settings = f.store.registry(&name("first")).await.unwrap().unwrap().registry.settings;
+    assert_eq!(settings, RegistrySettings { admin_enabled: true, ..RegistrySettings::default() });
+    assert_eq!(settings.role_assignment_mode, RoleAssignmentMode::Rbac);
+    assert!(settings.authentication_as_arm && !settings.rate_limits && settings.mode_changed_at.is_none());
+}

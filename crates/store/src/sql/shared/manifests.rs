@@ -11,7 +11,7 @@ use crate::rows::{LocksPatch, ManifestRow, ManifestSummary, ReferrerRow};
 macro_rules! manifest_columns {
     () => {
         "m.digest, m.media_type, m.artifact_type, m.config_media_type, m.subject, m.annotations, m.image_size, \
-         m.architecture, m.os, m.created_at, m.updated_at, m.body"
+         m.architecture, m.os, m.quarantine_state, m.created_at, m.updated_at, m.body"
     };
 }
 
@@ -36,7 +36,7 @@ macro_rules! summary_columns {
     () => {
         concat!(
             "m.digest, m.media_type, m.artifact_type, m.config_media_type, m.image_size, m.architecture, m.os,
-             m.created_at, m.updated_at, ",
+             m.quarantine_state, m.created_at, m.updated_at, ",
             lock_columns!("m")
         )
     };
@@ -117,6 +117,26 @@ pub(super) async fn lock(
     summary(conn, repository_id, digest).await
 }
 
+pub(super) async fn set_quarantine(
+    conn: &mut Connection,
+    repository_id: Uuid,
+    digest: &Digest,
+    state: Option<&str>,
+    now: Timestamp,
+) -> Sql<Option<ManifestSummary>> {
+    if repositories::hold(conn, repository_id).await?.is_none() {
+        return Ok(None);
+    }
+    query("update manifests set quarantine_state = $3, updated_at = $4 where repository_id = $1 and digest = $2")
+        .bind(repository_id)
+        .bind(digest.as_str())
+        .bind(state)
+        .bind(now.millis())
+        .execute(&mut *conn)
+        .await?;
+    summary(conn, repository_id, digest).await
+}
+
 pub(super) async fn referrers(
     conn: &mut Connection,
     repository_id: Uuid,
@@ -171,6 +191,7 @@ fn untagged(row: &Row, digest: Digest) -> Sql<ManifestSummary> {
         architecture: row.try_get("architecture")?,
         os: row.try_get("os")?,
         locks: locks(row)?,
+        quarantine_state: row.try_get("quarantine_state")?,
         tags: Vec::new(),
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,

@@ -96,6 +96,7 @@ pub(in super::super) const HOT: &[(&str, &str)] = &[
     ("resources", resources::LIST),
     ("all resources", resources::ALL),
     ("first resources of a parent", resources::FIRST_OF),
+    ("delete first resources of a parent", resources::DELETE_FIRST_OF),
     ("changed resources", changes::SINCE),
     ("old changes", changes::PRUNE),
     ("grant", grants::BY_KEY),

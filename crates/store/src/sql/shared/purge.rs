@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::super::super::TOMBSTONE_LIFE;
 use super::rows::page;
-use super::{Connection, Sql, collect, query};
+use super::{Connection, Sql, collect, query, resources};
 
 /// Rows of one kind that one transaction removes.
 const STEP: i64 = 500;
@@ -112,13 +112,16 @@ async fn remove_links(conn: &mut Connection, repository_id: Uuid, now: Timestamp
     remove_first(conn, repository_id, FIRST_LINKS, &[DELETE_LINKS, DELETE_LINK_REVIEWS]).await
 }
 
-/// One step: deletes some of its repositories (their locks do not hold: the registry's deletion was the decision), or the
+/// One step: deletes some of its resources, or of its repositories (their locks do not hold: the registry's deletion was the decision), or the
 /// registry's row when the last of their tombstones is gone.
 pub(super) async fn look_at_registry(conn: &mut Connection, id: Uuid, now: Timestamp) -> Sql<()> {
     query(concat!("select id from registries where id = $1", for_update!()))
         .bind(id)
         .fetch_optional(&mut *conn)
         .await?;
+    if resources::delete_first_of(conn, id, STEP).await? {
+        return Ok(());
+    }
     let deleted = query(DELETE_LIVE_REPOSITORIES).bind(id).bind(now.millis()).bind(STEP).fetch_all(&mut *conn).await?;
     for row in &deleted {
         query("insert into repository_reviews (repository_id, due_at) values ($1, $2)")

@@ -103,11 +103,11 @@ async fn insert(conn: &mut Connection, repository_id: Uuid, put: &PutManifest) -
 
 async fn insert_row(conn: &mut Connection, repository_id: Uuid, put: &PutManifest) -> Sql<bool> {
     let ManifestRow { digest, media_type, artifact_type, config_media_type, subject, annotations, .. } = &put.manifest;
-    let ManifestRow { image_size, architecture, os, body, .. } = &put.manifest;
+    let ManifestRow { image_size, architecture, os, body, quarantine_state, .. } = &put.manifest;
     let inserted = query(
         "insert into manifests (repository_id, digest, media_type, artifact_type, config_media_type, subject, annotations,
-            size, image_size, architecture, os, created_at, updated_at, body)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13)
+            size, image_size, architecture, os, created_at, updated_at, body, quarantine_state)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)
          on conflict (repository_id, digest) do nothing",
     )
     .bind(repository_id)
@@ -123,6 +123,7 @@ async fn insert_row(conn: &mut Connection, repository_id: Uuid, put: &PutManifes
     .bind(os)
     .bind(put.target.now.millis())
     .bind(body)
+    .bind(quarantine_state)
     .execute(conn)
     .await?;
     Ok(inserted.rows_affected() > 0)

@@ -30,6 +30,8 @@ pub(super) const LIST: &str = concat!(
 );
 pub(super) const ALL: &str = concat!(select_resources!(), " where r.id > $1 order by r.id limit $2");
 pub(super) const FIRST_OF: &str = "select id, kind, name from resources where parent = $1 limit $2";
+pub(super) const DELETE_FIRST_OF: &str =
+    "delete from resources where id in (select id from resources where parent = $1 limit $2) returning id";
 
 /// Holds the policy from the beginning: nobody else writes resources meanwhile.
 pub(super) async fn write(conn: &mut Connection, writes: &[Write]) -> Sql<Written> {
@@ -120,6 +122,18 @@ async fn delete(conn: &mut Connection, id: Uuid, etag: Option<i64>) -> Sql<Optio
         Some(_) => Written::Changed { id },
         None => Written::Missing { id },
     }))
+}
+
+/// `false` when nothing has this parent; the policy is held only if something has.
+pub(super) async fn delete_first_of(conn: &mut Connection, parent: Uuid, limit: i64) -> Sql<bool> {
+    if query(FIRST_OF).bind(parent).bind(1_i64).fetch_optional(&mut *conn).await?.is_none() {
+        return Ok(false);
+    }
+    keys::alone(conn).await?;
+    let deleted = query(DELETE_FIRST_OF).bind(parent).bind(limit).fetch_all(&mut *conn).await?;
+    let ids = deleted.iter().map(|row| Ok(row.try_get("id")?)).collect::<Sql<Vec<Uuid>>>()?;
+    changes::log(conn, &ids).await?;
+    Ok(true)
 }
 
 pub(super) async fn by_id(conn: &mut Connection, id: Uuid) -> Sql<Option<ResourceRow>> {

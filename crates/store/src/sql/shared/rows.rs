@@ -121,6 +121,7 @@ pub(super) fn manifest(row: &Row) -> Sql<ManifestRow> {
         os: row.try_get("os")?,
         body: row.try_get("body")?,
         locks: locks(row)?,
+        quarantine_state: row.try_get("quarantine_state")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
     })

@@ -279,6 +279,16 @@ impl MetaStore for Store {
         write!(self, conn => manifests::lock(conn, repository_id, digest, patch, now))
     }
 
+    async fn set_quarantine(
+        &self,
+        repository_id: Uuid,
+        digest: &Digest,
+        state: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Option<ManifestSummary>> {
+        write!(self, conn => manifests::set_quarantine(conn, repository_id, digest, state, now))
+    }
+
     async fn delete_manifest(&self, repository_id: Uuid, digest: &Digest, now: Timestamp) -> Result<DeleteOutcome> {
         write!(self, conn => deletions::manifest(conn, repository_id, digest, now))
     }

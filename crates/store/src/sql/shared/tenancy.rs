@@ -11,6 +11,7 @@ use crate::rows::{ResourceGroupRow, SubscriptionRow, TenancyOutcome, TenantRow};
 pub(super) struct Level {
     hold: &'static str,
     rename: &'static str,
+    clear: Option<&'static str>,
     /// What still belongs to it, with the word for it.
     child: &'static str,
     child_word: &'static str,
@@ -21,6 +22,7 @@ pub(super) const TENANT: Level = Level {
     hold: concat!("select id from tenants where id = $1", for_update!()),
     rename: "update tenants set name = $2 where id = $1
         and not exists (select 1 from tenants o where lower(o.name) = $3 and o.id <> $1)",
+    clear: None,
     child: "select name from subscriptions where tenant_id = $1 limit 1",
     child_word: "subscription",
     delete: "delete from tenants where id = $1",
@@ -30,6 +32,7 @@ pub(super) const SUBSCRIPTION: Level = Level {
     hold: concat!("select id from subscriptions where id = $1", for_update!()),
     rename: "update subscriptions set name = $2 where id = $1 and not exists (select 1 from subscriptions o
         where o.tenant_id = subscriptions.tenant_id and lower(o.name) = $3 and o.id <> $1)",
+    clear: None,
     child: "select name from resource_groups where subscription_id = $1 limit 1",
     child_word: "resource group",
     delete: "delete from subscriptions where id = $1",
@@ -39,6 +42,7 @@ pub(super) const GROUP: Level = Level {
     hold: concat!("select id from resource_groups where id = $1", for_update!()),
     rename: "update resource_groups set name = $2 where id = $1 and not exists (select 1 from resource_groups o
         where o.subscription_id = resource_groups.subscription_id and lower(o.name) = $3 and o.id <> $1)",
+    clear: Some(MOVE_TOMBSTONES),
     child: "select name from registries where resource_group_id = $1 order by deleted_at is not null limit 1",
     child_word: "registry",
     delete: "delete from resource_groups where id = $1",
@@ -100,7 +104,9 @@ pub(super) async fn delete(conn: &mut Connection, level: &Level, id: Uuid) -> Sq
     if !hold(conn, level, id).await? {
         return Ok(TenancyOutcome::NotFound);
     }
-    query(MOVE_TOMBSTONES).bind(id).execute(&mut *conn).await?;
+    if let Some(clear) = level.clear {
+        query(clear).bind(id).execute(&mut *conn).await?;
+    }
     if let Some(row) = query(level.child).bind(id).fetch_optional(&mut *conn).await? {
         let what = format!("{} {}", level.child_word, row.try_get::<String, _>("name")?);
         return Ok(TenancyOutcome::NotEmpty { what });
