@@ -1,6 +1,7 @@
 //! End-to-end tests: the real programs on this machine's loopback, used as people and their tools use them.
 
 mod admin;
+mod conformance;
 mod login;
 mod ops;
 mod push_pull;
