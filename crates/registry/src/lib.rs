@@ -6,6 +6,7 @@ mod blobs;
 mod collect;
 mod error;
 mod hash;
+mod json;
 mod listing;
 mod manifest;
 mod manifests;
@@ -25,7 +26,7 @@ pub use blobs::Blob;
 pub use collect::Collected;
 pub use error::RegistryError;
 pub use listing::{Listed, Page};
-pub use manifest::{MAX_MANIFEST_BYTES, is_index_media_type, is_manifest_media_type};
+pub use manifest::MAX_MANIFEST_BYTES;
 pub use manifests::{PushedManifest, Referrers};
 pub use uploads::{ContentRange, UploadStatus};
 

@@ -1,9 +1,10 @@
 //! What a manifest says, as far as a registry has to know: what it references, and what it is.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use shorepass_core::Digest;
 
+use crate::json::{Object, object};
 use crate::{RegistryError, Result};
 
 /// The most a manifest may have (OCI distribution specification 1.1: at least this must be accepted).
@@ -14,47 +15,80 @@ pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
-#[must_use]
-pub fn is_index_media_type(media_type: &str) -> bool {
+fn is_index_media_type(media_type: &str) -> bool {
     matches!(media_type, OCI_INDEX | DOCKER_LIST)
 }
 
-#[must_use]
-pub fn is_manifest_media_type(media_type: &str) -> bool {
+fn is_manifest_media_type(media_type: &str) -> bool {
     matches!(media_type, OCI_MANIFEST | DOCKER_MANIFEST) || is_index_media_type(media_type)
 }
 
+macro_rules! objects {
+    ($($name:ident: $($member:literal),+;)+) => {$(
+        impl<'de> Object<'de> for $name {
+            const NAMES: &'static [&'static str] = &[$($member),+];
+
+            fn read<D: Deserializer<'de>>(members: D) -> std::result::Result<Self, D::Error> {
+                Self::deserialize(members)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+                object(deserializer)
+            }
+        }
+    )+};
+}
+
+/// A media type's longest form (RFC 6838, section 4.2: 127 characters on either side of the slash).
+const MAX_MEDIA_TYPE: usize = 255;
+
 /// A descriptor's fields that matter here; unknown ones are the client's own affair.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Descriptor {
     pub media_type: String,
     pub digest: Digest,
     pub size: u64,
-    #[serde(default)]
-    pub urls: Vec<String>,
+    #[serde(default, deserialize_with = "list")]
+    pub urls: Option<Vec<String>>,
+}
+
+objects! {
+    Descriptor: "mediaType", "digest", "size", "urls";
+    Document: "schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations";
 }
 
 impl Descriptor {
     /// Layers that may not be distributed are fetched elsewhere; no blob of theirs is asked for.
     fn is_foreign(&self) -> bool {
-        !self.urls.is_empty()
+        self.urls.as_ref().is_some_and(|urls| !urls.is_empty())
             || self.media_type.contains(".nondistributable.")
             || self.media_type == "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
     }
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 struct Document {
     schema_version: Option<u64>,
     media_type: Option<String>,
     artifact_type: Option<String>,
     config: Option<Descriptor>,
+    #[serde(default, deserialize_with = "list")]
     layers: Option<Vec<Descriptor>>,
+    #[serde(default, deserialize_with = "list")]
     manifests: Option<Vec<Descriptor>>,
     subject: Option<Descriptor>,
     annotations: Option<Map<String, Value>>,
+}
+
+/// A list that is there; `null` is how Go writes an empty one.
+fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Vec<T>>, D::Error> {
+    Ok(Some(Option::deserialize(deserializer)?.unwrap_or_default()))
 }
 
 /// A manifest that was found in order.
@@ -65,6 +99,8 @@ pub struct Parsed {
     pub config: Option<Descriptor>,
     /// Blobs that must be in the repository, the config first.
     pub blobs: Vec<Digest>,
+    /// Blobs that may be fetched elsewhere. Those that are in the repository all the same are needed as the others are.
+    pub foreign_blobs: Vec<Digest>,
     pub manifests: Vec<Digest>,
     pub subject: Option<Digest>,
     /// JSON text.
@@ -76,7 +112,8 @@ pub struct Parsed {
 /// Reads a manifest that was sent as `content_type`.
 ///
 /// A body that could be read both as a manifest and as an index is refused, and so is one whose own `mediaType` is not
-/// what it was sent as: clients would otherwise disagree about what a digest stands for (CVE-2021-41190).
+/// what it was sent as, and one of whose members another reader might see differently ([`object`]): clients would
+/// otherwise disagree about what a digest stands for (CVE-2021-41190).
 ///
 /// # Errors
 /// [`RegistryError::ManifestInvalid`] says what is wrong.
@@ -117,10 +154,12 @@ fn image(media_type: String, document: Document) -> Result<Parsed> {
     let Some(layers) = document.layers else {
         return Err(invalid("an image manifest needs layers, if only an empty list".to_owned()));
     };
-    let local = layers.iter().filter(|layer| !layer.is_foreign()).map(|layer| layer.digest.clone());
-    let artifact_type = document.artifact_type.filter(|text| !text.is_empty());
+    let (foreign, local): (Vec<_>, Vec<_>) = layers.iter().partition(|layer| layer.is_foreign());
+    let artifact_type = artifact_type(document.artifact_type)?;
+    media_type_text("config.mediaType", &config.media_type)?;
     Ok(Parsed {
-        blobs: dedup(std::iter::once(config.digest.clone()).chain(local)),
+        blobs: dedup(std::iter::once(&config).chain(local)),
+        foreign_blobs: dedup(foreign),
         manifests: Vec::new(),
         subject: document.subject.map(|subject| subject.digest),
         annotations: annotations(document.annotations)?,
@@ -137,13 +176,17 @@ fn index(media_type: String, document: Document) -> Result<Parsed> {
     let Some(manifests) = document.manifests else {
         return Err(invalid("an index needs manifests, if only an empty list".to_owned()));
     };
+    // Some builders keep their cache as an index of layers, which are blobs.
+    let (children, blobs): (Vec<_>, Vec<_>) =
+        manifests.iter().partition(|child| is_manifest_media_type(&child.media_type));
     Ok(Parsed {
-        blobs: Vec::new(),
-        manifests: dedup(manifests.iter().map(|child| child.digest.clone())),
+        blobs: dedup(blobs),
+        foreign_blobs: Vec::new(),
+        manifests: dedup(children),
         subject: document.subject.map(|subject| subject.digest),
         annotations: annotations(document.annotations)?,
         referenced_size: manifests.iter().fold(0, |sum, child| child.size.saturating_add(sum)),
-        artifact_type: document.artifact_type.filter(|text| !text.is_empty()),
+        artifact_type: artifact_type(document.artifact_type)?,
         config: None,
         media_type,
     })
@@ -157,11 +200,24 @@ fn annotations(annotations: Option<Map<String, Value>>) -> Result<Option<String>
     Ok(Some(Value::Object(annotations).to_string()))
 }
 
-fn dedup(digests: impl Iterator<Item = Digest>) -> Vec<Digest> {
-    let mut all: Vec<Digest> = digests.collect();
+fn artifact_type(text: Option<String>) -> Result<Option<String>> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    media_type_text("artifactType", &text)?;
+    Ok(Some(text))
+}
+
+/// What is filed under a media type has to be short text on every database.
+fn media_type_text(member: &str, text: &str) -> Result<()> {
+    if text.len() <= MAX_MEDIA_TYPE && !text.contains(char::is_control) {
+        return Ok(());
+    }
+    Err(invalid(format!("{member} is not a media type: `{}`", cut(text))))
+}
+
+fn dedup<'a>(descriptors: impl IntoIterator<Item = &'a Descriptor>) -> Vec<Digest> {
     let mut seen = std::collections::HashSet::new();
-    all.retain(|digest| seen.insert(digest.clone()));
-    all
+    let all = descriptors.into_iter().map(|descriptor| &descriptor.digest);
+    all.filter(|digest| seen.insert(*digest)).cloned().collect()
 }
 
 fn invalid(why: String) -> RegistryError {
@@ -175,8 +231,16 @@ fn cut(text: &str) -> String {
 /// What an image's config says about where it runs.
 #[derive(Debug, Default, Deserialize)]
 pub struct Platform {
+    #[serde(default, deserialize_with = "word")]
     pub architecture: Option<String>,
+    #[serde(default, deserialize_with = "word")]
     pub os: Option<String>,
+}
+
+/// A config is a blob, and can say anything; what is no word is left out.
+fn word<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.filter(|text| text.len() <= MAX_MEDIA_TYPE && !text.contains(char::is_control)))
 }
 
 #[cfg(test)]
@@ -224,7 +288,7 @@ mod tests {
             ],
         }));
         let parsed = parse(OCI_MANIFEST, &manifest).unwrap();
-        assert_eq!(parsed.blobs.len(), 1);
+        assert_eq!((parsed.blobs.len(), parsed.foreign_blobs.len()), (1, 1));
         assert_eq!(parsed.artifact_type.as_deref(), Some("application/vnd.oci.image.config.v1+json"));
     }
 
@@ -237,9 +301,56 @@ mod tests {
             (OCI_INDEX, serde_json::json!({"schemaVersion": 1, "manifests": []})),
             (OCI_INDEX, serde_json::json!({"manifests": [{"mediaType": "a/b", "size": -1, "digest": "sha256:00"}]})),
             (OCI_INDEX, serde_json::json!({"manifests": [], "annotations": {"a": 1}})),
+            (OCI_INDEX, serde_json::json!({"manifests": [], "artifactType": "a/\0"})),
+            (OCI_INDEX, serde_json::json!({"manifests": [], "artifactType": "a".repeat(256)})),
+            (OCI_MANIFEST, serde_json::json!({"config": descriptor("a/\0"), "layers": []})),
         ] {
             assert!(matches!(parse(sent, &body(fields.clone())), Err(RegistryError::ManifestInvalid(_))), "{fields}");
         }
         assert!(parse(OCI_MANIFEST, b"not json").is_err());
+    }
+
+    /// What one reader takes and another does not see, or takes for another member (Go's readers ignore case), would let
+    /// a digest mean two things.
+    #[test]
+    fn what_readers_could_disagree_about_is_refused() {
+        let config = descriptor("x/y").to_string();
+        let image = |more: &str| format!(r#"{{"schemaVersion":2,"config":{config},"layers":[]{more}}}"#).into_bytes();
+        assert!(parse(OCI_MANIFEST, &image("")).is_ok());
+        assert!(parse(OCI_MANIFEST, &image(r#","x":1,"Vendor":{"Config":1}"#)).is_ok());
+        let other = format!("sha256:{}", "b".repeat(64));
+        let look_alikes = [
+            r#","Manifests":[]"#.to_owned(),
+            r#","MEDIATYPE":"application/vnd.oci.image.index.v1+json""#.to_owned(),
+            format!(r#","config":{config}"#),
+            format!(r#","confi\u0067":{config}"#),
+            format!(r#","Config":{config}"#),
+            r#","layer\u017f":[]"#.to_owned(),
+            format!(r#","subject":{{"mediaType":"a/b","size":1,"digest":"{other}","Digest":"{other}"}}"#),
+            format!(r#","subject":["a/b","{other}",1,[]]"#),
+        ];
+        for more in look_alikes {
+            assert!(parse(OCI_MANIFEST, &image(&more)).is_err(), "{more}");
+        }
+        let as_list = format!(r#"[2,null,null,{config},[],null,null,null]"#);
+        assert!(parse(OCI_MANIFEST, as_list.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn lists_that_are_null_are_empty() {
+        let image = body(serde_json::json!({"config": descriptor("x/y"), "layers": null}));
+        assert_eq!(parse(OCI_MANIFEST, &image).unwrap().blobs.len(), 1);
+        assert!(parse(OCI_INDEX, &body(serde_json::json!({"manifests": null}))).is_ok());
+        let mut layer = descriptor("x/y");
+        layer["urls"] = Value::Null;
+        let image = body(serde_json::json!({"config": descriptor("x/y"), "layers": [layer]}));
+        assert!(parse(OCI_MANIFEST, &image).is_ok());
+    }
+
+    #[test]
+    fn an_index_of_layers_needs_blobs() {
+        let index = body(serde_json::json!({"manifests": [descriptor("application/vnd.oci.image.layer.v1.tar+gzip")]}));
+        let parsed = parse(OCI_INDEX, &index).unwrap();
+        assert_eq!((parsed.blobs.len(), parsed.manifests.len()), (1, 0));
     }
 }

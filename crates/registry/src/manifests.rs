@@ -65,7 +65,7 @@ impl Registry {
         };
         let parsed = parse(content_type, &body)?;
         let platform = self.platform(permit, &parsed).await;
-        let (blobs, manifests) = (parsed.blobs.clone(), parsed.manifests.clone());
+        let (blobs, manifests) = (self.needed_blobs(permit, &parsed).await?, parsed.manifests.clone());
         let put = PutManifest {
             target: self.target(permit),
             required_manifests: manifests.clone(),
@@ -81,6 +81,18 @@ impl Registry {
             PutOutcome::Missing { blobs, manifests } => Err(RegistryError::ManifestContentUnknown { blobs, manifests }),
             PutOutcome::Locked { what } => Err(RegistryError::Locked { what }),
         }
+    }
+
+    /// What has to be here, and of what may be fetched elsewhere that which is here: what a manifest references is kept.
+    async fn needed_blobs(&self, permit: &Permit<Push>, parsed: &Parsed) -> Result<Vec<Digest>> {
+        let mut blobs = parsed.blobs.clone();
+        let Some(repository) = permit.row() else { return Ok(blobs) };
+        for digest in &parsed.foreign_blobs {
+            if self.store.blob(repository.id, digest).await?.is_some() {
+                blobs.push(digest.clone());
+            }
+        }
+        Ok(blobs)
     }
 
     fn row(&self, digest: Digest, parsed: Parsed, platform: Platform, body: Vec<u8>) -> ManifestRow {
