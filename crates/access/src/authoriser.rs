@@ -61,7 +61,8 @@ impl Authoriser {
         {
             return Err(Denial::Revoked("the repository was deleted after the token was issued"));
         }
-        let subject = RepositorySubject { registry, name: name.clone(), row: lookup.row };
+        let subject =
+            RepositorySubject { registry, name: name.clone(), row: lookup.row, deleted_at: lookup.deleted_at };
         Ok(Permit { subject, principal: caller.principal.clone(), action: PhantomData })
     }
 

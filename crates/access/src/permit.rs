@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use shorepass_core::{Action, Principal, RepositoryName};
+use shorepass_core::{Action, Principal, RepositoryName, Timestamp};
 use shorepass_store::rows::{RegistryRecord, RepositoryRow};
 use uuid::Uuid;
 
@@ -62,6 +62,7 @@ pub struct RepositorySubject {
     pub(crate) registry: Arc<RegistryRecord>,
     pub(crate) name: RepositoryName,
     pub(crate) row: Option<RepositoryRow>,
+    pub(crate) deleted_at: Option<Timestamp>,
 }
 
 /// What a permit on a registry is about.
@@ -101,6 +102,12 @@ impl<A> Permit<A, RepositorySubject> {
     #[must_use]
     pub fn row(&self) -> Option<&RepositoryRow> {
         self.subject.row.as_ref()
+    }
+
+    /// When a repository of this name was last deleted. What began before belongs to that one.
+    #[must_use]
+    pub fn deleted_at(&self) -> Option<Timestamp> {
+        self.subject.deleted_at
     }
 }
 

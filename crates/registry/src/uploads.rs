@@ -171,12 +171,13 @@ impl Registry {
     }
 
     /// An upload belongs to one repository of one registry and to who began it: its id opens nothing elsewhere
-    /// (CVE-2026-32589).
+    /// (CVE-2026-32589), nor in a repository that was made again under the name.
     async fn own_upload(&self, permit: &Permit<Push>, id: Uuid) -> Result<UploadRow> {
         let row = self.store.upload(id).await?.ok_or(RegistryError::UploadUnknown)?;
         let own = row.registry_id == permit.registry_id()
             && row.repository == *permit.repository()
-            && row.principal == permit.principal().id();
+            && row.principal == permit.principal().id()
+            && permit.deleted_at().is_none_or(|deleted| row.created_at > deleted);
         if own { Ok(row) } else { Err(RegistryError::UploadUnknown) }
     }
 
