@@ -53,7 +53,8 @@ impl TokenScope {
         let bare = kind.split_once('(').map_or(kind, |(bare, _)| bare);
         Ok(match (bare, name.parse::<RepositoryName>()) {
             ("repository", Ok(name)) => Self::Repository { name, actions: parse_actions(actions) },
-            ("registry", _) if name == "catalog" => Self::Catalog,
+            // Listing is one right, and `*` its one name: less was asked for by any other word.
+            ("registry", _) if name == "catalog" && actions.split(',').any(|action| action == "*") => Self::Catalog,
             _ => Self::Unknown { kind: kind.to_owned(), name: name.to_owned() },
         })
     }
@@ -148,6 +149,8 @@ mod tests {
         assert_eq!(TokenScope::parse("repository:a:fly").unwrap().to_string(), "repository:a:");
         assert!(matches!(TokenScope::parse("registry:None:*").unwrap(), TokenScope::Unknown { .. }));
         assert!(matches!(TokenScope::parse("repository:UPPER:pull").unwrap(), TokenScope::Unknown { .. }));
+        assert!(matches!(TokenScope::parse("registry:catalog:pull").unwrap(), TokenScope::Unknown { .. }));
+        assert_eq!(TokenScope::parse("registry:catalog:*").unwrap(), TokenScope::Catalog);
         assert_eq!(TokenScope::parse("repository(plugin):a:pull").unwrap().to_string(), "repository:a:pull");
     }
 

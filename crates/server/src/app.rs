@@ -6,23 +6,24 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use http::{Method, Request, StatusCode};
+use http::request::Parts;
+use http::{Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use shorepass_access::{Authoriser, Directory};
 use shorepass_control::{Control, DEFAULT_REGISTRY, Recorder};
-use shorepass_core::{Clock, EventKind, Outcome, Random, RegistryName, new_id};
+use shorepass_core::{Clock, Random, RegistryName, new_id};
 use shorepass_identity::KeyRing;
 use shorepass_registry::Registry;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::auth::{Authenticator, Failure};
-use crate::call::{Call, Happening, Query};
+use crate::call::{Call, Query};
 use crate::error::ApiError;
 use crate::faces::management::{self, ManagementRoute, Managing, Problem};
 use crate::faces::{distribution, tokens};
 use crate::health::Health;
-use crate::hosts::{HostMatch, Hosts, authority_of};
+use crate::hosts::{BadHost, HostMatch, Hosts, authority_of};
 use crate::metrics::Metrics;
 use crate::net::{Listener, Origin, Service};
 use crate::request_log::{Counted, Observation, RequestId};
@@ -122,7 +123,7 @@ async fn administration(
     let Listener::Administration { uid, .. } = origin.listener else { return Err(Problem::forbidden()) };
     let route = ManagementRoute::parse(request.uri().path()).ok_or_else(Problem::not_found)?;
     observation.route(route.template());
-    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let query = Query::of(request.uri()).ok_or_else(|| Problem::bad_request("the query holds control characters"))?;
     let call = Managing::new(Arc::clone(app), uid, observation.id().as_str().to_owned(), query)?;
     let (parts, body) = request.into_parts();
     Ok(management::answer(call, route, &parts.method, observation.counted(body)).await)
@@ -136,8 +137,7 @@ async fn public(
 ) -> Result<Answer, ApiError> {
     let (parts, body) = request.into_parts();
     let body = observation.counted(body);
-    let authority = authority_of(&parts.uri, &parts.headers);
-    let authority = authority.map_err(|error| ApiError::bad_request("UNSUPPORTED", error.to_string()))?;
+    let authority = authority(&parts)?;
     let name = host_registry(app, authority, &origin)?;
     let authority = authority.unwrap_or(&app.front.authority).to_owned();
     let route = Route::parse(parts.uri.path())?;
@@ -154,7 +154,8 @@ async fn public(
         login_server: hosts.login_server(&name, &authority, &origin),
         realm: hosts.realm(&authority, &origin),
         request_id: observation.id().as_str().to_owned(),
-        query: Query::parse(parts.uri.query().unwrap_or_default()),
+        query: Query::of(&parts.uri)
+            .ok_or_else(|| ApiError::bad_request("UNSUPPORTED", "the query holds control characters"))?,
         method: parts.method,
         headers: parts.headers,
         origin,
@@ -168,11 +169,20 @@ async fn public(
         };
         let service = form.as_ref().unwrap_or(&call.query).get("service").map(str::to_owned);
         serve_registry_of(&mut call, service.as_deref(), &authority)?;
-        return Ok(tokens::answer(call, &route, form).await);
+        return Ok(tokens::answer(&call, &route, form));
     }
     let proven = call.app.authenticator.header(&call.headers, &call.registry, &call.login_server, call.origin.peer);
     let proven = proven.map_err(|failure| refuse_credential(&call, &need, &failure))?;
     distribution::answer(call, proven, route, need, body).await
+}
+
+/// The host a request was sent to. Only HTTP/1.0 may leave it out (RFC 9112, section 3.2).
+fn authority(parts: &Parts) -> Result<Option<&str>, ApiError> {
+    match authority_of(&parts.uri, &parts.headers) {
+        Ok(None) if parts.version > Version::HTTP_10 => Err(BadHost),
+        authority => authority,
+    }
+    .map_err(|error| ApiError::bad_request("UNSUPPORTED", error.to_string()))
 }
 
 /// Whose host this is. One that is not ours is told so before anything else is looked at.
@@ -216,20 +226,9 @@ fn serve_registry_of(call: &mut Call, service: Option<&str>, authority: &str) ->
 
 /// A credential that was shown and is not good.
 fn refuse_credential(call: &Call, need: &Need, failure: &Failure) -> ApiError {
-    let what = Happening {
-        kind: EventKind::Login,
-        outcome: Outcome::Failure,
-        reason: &failure.reason,
-        repository: None,
-        target: None,
-    };
-    call.record_as(failure.claimed.clone(), failure.credential.as_str().to_owned(), what, None);
-    call.app.metrics.count_login(failure.credential.as_str(), Outcome::Failure);
+    call.sign_in_failed(failure);
     match failure.limited {
-        Some(seconds) => {
-            call.app.metrics.count_rate_limited("sign_in");
-            ApiError::too_many_requests(seconds)
-        }
+        Some(seconds) => ApiError::too_many_requests(seconds),
         None => call.challenge(need).unauthorized(Some("invalid_token")),
     }
 }

@@ -17,8 +17,9 @@ use shorepass_store::rows::RegistryRecord;
 /// The user name that says: the password is a token.
 pub const NULL_GUID: &str = "00000000-0000-0000-0000-000000000000";
 
-/// More than any credential of ours has; what is longer is refused before it is decoded.
-const MAX_HEADER: usize = 16 * 1024;
+/// Room for the longest token (16 KiB), also as the password of a Basic credential, where base64 makes it a third longer;
+/// what is longer is refused before it is decoded.
+const MAX_HEADER: usize = 24 * 1024;
 
 /// How long a password that was verified spares its bearer the limits on guessing.
 const VERIFIED_LIFE: Duration = Duration::from_secs(600);
@@ -236,7 +237,7 @@ impl Authorization {
             return Err(fail("more than one Authorization header"));
         }
         if value.len() > MAX_HEADER {
-            return Err(fail("the Authorization header is longer than 16 KiB"));
+            return Err(fail("the Authorization header is too long"));
         }
         let (scheme, rest) = value.to_str().ok().and_then(|v| v.split_once(' ')).ok_or_else(|| fail("no scheme"))?;
         let rest = rest.trim();

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Uri};
 use shorepass_access::{Caller, Denial, Grant, Permit};
-use shorepass_core::{AuditEvent, EventKind, Outcome, RepositoryName};
+use shorepass_core::{AuditEvent, CredentialKind, EventKind, Outcome, RepositoryName};
 use shorepass_store::rows::RegistryRecord;
 
 use crate::app::App;
-use crate::auth::Proven;
+use crate::auth::{Failure, Proven};
 use crate::error::{ApiError, Challenge};
 use crate::net::Origin;
 use crate::route::Need;
@@ -30,11 +30,34 @@ pub struct Call {
 
 /// What happened, for the audit.
 pub struct Happening<'a> {
-    pub kind: EventKind,
-    pub outcome: Outcome,
-    pub reason: &'a str,
-    pub repository: Option<&'a str>,
-    pub target: Option<String>,
+    kind: EventKind,
+    outcome: Outcome,
+    reason: &'a str,
+    repository: Option<&'a str>,
+    target: Option<String>,
+    detail: Option<serde_json::Value>,
+}
+
+impl<'a> Happening<'a> {
+    pub fn success(kind: EventKind, reason: &'a str) -> Self {
+        Self { kind, outcome: Outcome::Success, reason, repository: None, target: None, detail: None }
+    }
+
+    pub fn failure(kind: EventKind, reason: &'a str) -> Self {
+        Self { outcome: Outcome::Failure, ..Self::success(kind, reason) }
+    }
+
+    pub fn on(self, repository: impl Into<Option<&'a RepositoryName>>) -> Self {
+        Self { repository: repository.into().map(RepositoryName::as_str), ..self }
+    }
+
+    pub fn target(self, target: impl Into<String>) -> Self {
+        Self { target: Some(target.into()), ..self }
+    }
+
+    pub fn detail(self, detail: Option<serde_json::Value>) -> Self {
+        Self { detail, ..self }
+    }
 }
 
 impl Call {
@@ -64,16 +87,7 @@ impl Call {
         // scope is its way of asking for another. Neither is a denial worth a line.
         if matches!(denial, Denial::Forbidden | Denial::Revoked(_)) {
             let reason = denial.to_string();
-            self.record(
-                &proven.caller,
-                Happening {
-                    kind: EventKind::Denied,
-                    outcome: Outcome::Failure,
-                    reason: &reason,
-                    repository: repository.map(RepositoryName::as_str),
-                    target: None,
-                },
-            );
+            self.record(&proven.caller, Happening::failure(EventKind::Denied, &reason).on(repository));
         }
         self.challenge(need).denied(denial)
     }
@@ -85,16 +99,28 @@ impl Call {
         } else {
             format!("{}:{}", caller.root.as_str(), caller.credential.as_str())
         };
-        self.record_as(caller.principal.id(), credential, what, None);
+        self.record_as(caller.principal.id(), credential, what);
     }
 
-    pub fn record_as(
-        &self,
-        principal: String,
-        credential: String,
-        what: Happening<'_>,
-        detail: Option<serde_json::Value>,
-    ) {
+    /// Records a password that was right.
+    pub fn signed_in(&self, caller: &Caller) {
+        if caller.credential == CredentialKind::AdminPassword {
+            self.record(caller, Happening::success(EventKind::Login, "signed in"));
+            self.app.metrics.count_login(caller.credential.as_str(), Outcome::Success);
+        }
+    }
+
+    /// Records a credential that was shown and is not good.
+    pub fn sign_in_failed(&self, failure: &Failure) {
+        let what = Happening::failure(EventKind::Login, &failure.reason);
+        self.record_as(failure.claimed.clone(), failure.credential.as_str().to_owned(), what);
+        self.app.metrics.count_login(failure.credential.as_str(), Outcome::Failure);
+        if failure.limited.is_some() {
+            self.app.metrics.count_rate_limited("sign_in");
+        }
+    }
+
+    fn record_as(&self, principal: String, credential: String, what: Happening<'_>) {
         self.app.recorder.record(AuditEvent {
             id: self.app.new_id(),
             time: self.app.clock.now(),
@@ -110,7 +136,7 @@ impl Call {
             origin: self.origin_text(),
             request_id: Some(self.request_id.clone()),
             count: 1,
-            detail,
+            detail: what.detail,
         });
     }
 
@@ -126,6 +152,20 @@ pub struct Query(Vec<(String, String)>);
 impl Query {
     pub fn parse(text: &str) -> Self {
         Self(url::form_urlencoded::parse(text.as_bytes()).into_owned().collect())
+    }
+
+    /// The query of a request's target. As in its path, control characters are refused (`None`): nothing that is named,
+    /// listed or filtered has any, and a database may not take them.
+    pub fn of(target: &Uri) -> Option<Self> {
+        let query = Self::parse(target.query().unwrap_or_default());
+        let clean = query.0.iter().all(|(name, value)| !name.chars().chain(value.chars()).any(char::is_control));
+        clean.then_some(query)
+    }
+
+    /// One of `names` that is there more than once: whoever reads the first, and whoever reads the last, would see two
+    /// different requests (RFC 6749, section 3.2).
+    pub fn repeated<'a>(&self, names: &[&'a str]) -> Option<&'a str> {
+        names.iter().copied().find(|name| self.all(name).nth(1).is_some())
     }
 
     /// The first value of that name.

@@ -63,7 +63,8 @@ impl ApiError {
         if let Some(detail) = self.detail {
             error["detail"] = detail;
         }
-        let mut answer = respond::json(self.status, &json!({"errors": [error]}));
+        // What is refused or missing now may not be in a moment, or for somebody else (a 404 is cacheable by default).
+        let mut answer = respond::no_store(respond::json(self.status, &json!({"errors": [error]})));
         for (name, value) in self.headers {
             respond::set(&mut answer, name, &value);
         }
@@ -84,13 +85,15 @@ impl Challenge {
         Self { realm, service, scopes: need.scope().into_iter().collect() }
     }
 
-    /// No space behind a comma: some clients split there (contracts/azure-clients.md 7.1).
+    /// No space behind a comma: some clients split there, and of `/v2/`, which has no scope, they take nothing but realm
+    /// and service (contracts/azure-clients.md 7.1).
     fn header(&self, error: Option<&str>) -> String {
         let mut text = format!("Bearer realm=\"{}\",service=\"{}\"", self.realm, self.service);
-        if !self.scopes.is_empty() {
-            let scopes: Vec<String> = self.scopes.iter().map(ToString::to_string).collect();
-            text.push_str(&format!(",scope=\"{}\"", scopes.join(" ")));
+        if self.scopes.is_empty() {
+            return text;
         }
+        let scopes: Vec<String> = self.scopes.iter().map(ToString::to_string).collect();
+        text.push_str(&format!(",scope=\"{}\"", scopes.join(" ")));
         if let Some(error) = error {
             text.push_str(&format!(",error=\"{error}\""));
         }

@@ -17,6 +17,10 @@ mod respond;
 mod route;
 pub mod settings;
 mod start;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod wire_tests;
 
 pub use settings::Settings;
 pub use start::{Running, StartError, start};

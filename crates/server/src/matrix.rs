@@ -3,37 +3,13 @@
 //! The samples come from a `match` over [`Route`] without a wildcard, and what each needs from the router itself: a route
 //! that is added is covered, or the test does not compile.
 
-use std::time::Duration;
-
 use http::Method;
-use shorepass_core::{Action, CredentialKind, Principal, new_id};
-use shorepass_identity::{Access, Binding, Claims, GrantType, ISSUER};
-use shorepass_store::rows::RegistryRecord;
+use shorepass_core::{Action, Principal};
+use shorepass_identity::{Access, Claims, GrantType};
 use uuid::Uuid;
 
 use crate::route::{Need, Route};
-use crate::settings::{AuditSettings, Blobs, Database, Settings, SigningAlgorithm, Tls};
-use crate::{Running, start};
-
-fn settings(data: &std::path::Path) -> Settings {
-    Settings {
-        data: data.to_owned(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        tls: Tls::Off,
-        insecure_behind_proxy: Vec::new(),
-        metrics_listen: None,
-        external_url: None,
-        domain: Some("shore.test".to_owned()),
-        database: Database::Sqlite,
-        blobs: Blobs::Local,
-        signing: SigningAlgorithm::EdDsa,
-        audit: AuditSettings { lines: None, retention: Duration::from_secs(3600), max_bytes: 1 << 24 },
-        otlp_endpoint: None,
-        outage_budget: Duration::from_secs(60),
-        drain_timeout: Duration::from_secs(5),
-        upload_lifetime: Duration::from_secs(3600),
-    }
-}
+use crate::testing::{World, access};
 
 const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -82,13 +58,6 @@ fn kind(route: &Route) -> usize {
     }
 }
 
-struct World {
-    running: Running,
-    client: reqwest::Client,
-    home: RegistryRecord,
-    _data: tempfile::TempDir,
-}
-
 /// What is shown, and which actions it must open on the repository `app`.
 struct Visitor {
     name: String,
@@ -98,61 +67,14 @@ struct Visitor {
 }
 
 impl World {
-    async fn start() -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let running = start(settings(data.path())).await.unwrap();
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let home = running.app.directory.by_name(&"default".parse().unwrap()).unwrap().unwrap();
-        Self { running, client, home: (*home).clone(), _data: data }
-    }
-
     async fn send(&self, visitor: &Visitor, method: &Method, path: &str) -> reqwest::Response {
-        let url = format!("http://{}{path}", self.running.listen_addr());
-        let mut request = self.client.request(method.clone(), url).header("host", self.host());
-        if let Some(authorization) = &visitor.authorization {
-            request = request.header("authorization", authorization);
-        }
-        request.send().await.unwrap()
-    }
-
-    fn host(&self) -> String {
-        format!("default.shore.test:{}", self.running.listen_addr().port())
-    }
-
-    fn claims(&self, access: Vec<Access>) -> Claims {
-        let app = &self.running.app;
-        let now = app.clock.now();
-        Claims {
-            iss: ISSUER.to_owned(),
-            aud: self.host(),
-            sub: "operator:0".to_owned(),
-            jti: new_id(&*app.clock, &*app.random),
-            iat: now.seconds(),
-            nbf: now.seconds(),
-            exp: now.seconds() + 600,
-            version: "1.0".to_owned(),
-            grant_type: GrantType::AccessToken,
-            tenant: None,
-            access: Some(access),
-            shorepass: Binding {
-                registry: self.home.registry.id,
-                principal: Principal::Operator { uid: 0 },
-                credential: None,
-                kind: CredentialKind::Socket,
-                epoch: 0,
-                issued_ms: now.millis(),
-            },
-        }
+        let authorization: Vec<_> =
+            visitor.authorization.iter().map(|value| ("authorization", value.as_str())).collect();
+        self.request(method.clone(), path, &authorization, "").await
     }
 
     fn visitor(&self, name: &str, claims: &Claims, opens: &[Action], signed_in: bool) -> Visitor {
-        let token = self.running.app.keys.sign(claims).unwrap();
-        Visitor {
-            name: name.to_owned(),
-            authorization: Some(format!("Bearer {token}")),
-            opens: opens.to_vec(),
-            signed_in,
-        }
+        Visitor { name: name.to_owned(), authorization: Some(self.bearer(claims)), opens: opens.to_vec(), signed_in }
     }
 
     fn visitors(&self) -> Vec<Visitor> {
@@ -219,14 +141,6 @@ impl World {
         }
         all.push(self.visitor("everything on app", &self.claims(full()), &Action::ALL[..5], true));
         all
-    }
-}
-
-fn access(name: &str, actions: &[&str]) -> Access {
-    Access {
-        kind: "repository".to_owned(),
-        name: name.to_owned(),
-        actions: actions.iter().map(|&a| a.to_owned()).collect(),
     }
 }
 

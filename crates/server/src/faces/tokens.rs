@@ -8,8 +8,9 @@ use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use serde_json::{Value, json};
+use shorepass_access::{Caller, Ceiling, Denial};
 use shorepass_core::{CredentialKind, EventKind, Outcome, Principal, Timestamp, TokenScope};
-use shorepass_identity::{ACCESS_LIFE, Access, Binding, Claims, GrantType, ISSUER, REFRESH_LIFE};
+use shorepass_identity::{ACCESS_LIFE, Access, Binding, Claims, GrantType, ISSUER, REFRESH_LIFE, TokenError};
 
 use crate::auth::{Authorization, Failure, Proven};
 use crate::call::{Call, Happening, Query};
@@ -20,19 +21,43 @@ use crate::route::Route;
 /// A form holds a token or two and up to 16 KiB of scopes, percent-encoded.
 const MAX_FORM: usize = 128 * 1024;
 
+/// What a token request says at most once; only `scope` may be repeated.
+const SINGLE: [&str; 11] = [
+    "service",
+    "account",
+    "client_id",
+    "tenant",
+    "grant_type",
+    "username",
+    "password",
+    "refresh_token",
+    "access_token",
+    "offline_token",
+    "access_type",
+];
+
 /// Answers the token service's routes. `call.registry` is the one that `service` names.
-pub async fn answer(call: Call, route: &Route, form: Option<Query>) -> Answer {
-    let result = match (route, &call.method) {
-        (Route::Keys, _) => Ok(respond::json(StatusCode::OK, &call.app.keys.jwks())),
-        (Route::Certificates, _) => {
-            Ok(respond::bytes(StatusCode::OK, "application/x-pem-file", call.app.keys.certificates_pem()))
+pub fn answer(call: &Call, route: &Route, form: Option<Query>) -> Answer {
+    let parameters = form.as_ref().unwrap_or(&call.query);
+    let answered = match route {
+        Route::Keys => return respond::json(StatusCode::OK, &call.app.keys.jwks()),
+        Route::Certificates => {
+            return respond::bytes(StatusCode::OK, "application/x-pem-file", call.app.keys.certificates_pem());
         }
-        (Route::Exchange, _) => exchange(&call, &form.unwrap_or_default()),
-        (_, &Method::POST) => post(&call, &form.unwrap_or_default()),
-        _ => get(&call),
+        _ => token_answer(call, route, parameters),
     };
-    let answer = result.unwrap_or_else(|refusal| refusal.into_answer(&call));
-    if matches!(route, Route::Token | Route::Exchange) { respond::no_store(answer) } else { answer }
+    respond::no_store(answered.unwrap_or_else(|refusal| refusal.into_answer(call)))
+}
+
+fn token_answer(call: &Call, route: &Route, parameters: &Query) -> Result<Answer, Refusal> {
+    if let Some(name) = parameters.repeated(&SINGLE) {
+        return Err(Refusal::Request("invalid_request", format!("`{name}` may be given only once")));
+    }
+    match (route, &call.method) {
+        (Route::Exchange, _) => exchange(call, parameters),
+        (_, &Method::POST) => post(call, parameters),
+        _ => get(call),
+    }
 }
 
 /// Reads the body of a POST.
@@ -66,7 +91,6 @@ impl Refusal {
             Self::Api(error) => return error.into_answer(),
             Self::Request(error, message) => (StatusCode::BAD_REQUEST, "UNSUPPORTED", error, message),
             Self::Credential(Failure { limited: Some(seconds), .. }) => {
-                call.app.metrics.count_rate_limited("sign_in");
                 return ApiError::too_many_requests(seconds).into_answer();
             }
             Self::Credential(_) => {
@@ -181,7 +205,7 @@ fn signed_in(call: &Call, proven: Result<Proven, Failure>) -> Result<Proven, Ref
     let proven = match proven {
         Ok(proven) => proven,
         Err(failure) => {
-            sign_in_failed(call, &failure);
+            call.sign_in_failed(&failure);
             return Err(Refusal::Credential(failure));
         }
     };
@@ -195,57 +219,30 @@ fn signed_in(call: &Call, proven: Result<Proven, Failure>) -> Result<Proven, Ref
         }));
     }
     if let (false, Err(denial)) = (anonymous, call.app.authoriser.signed_in(&proven.caller)) {
-        if matches!(denial, shorepass_access::Denial::Outage(_) | shorepass_access::Denial::Store(_)) {
-            return Err(Refusal::Api(ApiError::unavailable()));
-        }
-        let failure = Failure {
-            claimed: proven.caller.principal.id(),
-            credential: proven.caller.credential,
-            reason: denial.to_string(),
-            limited: None,
-        };
-        sign_in_failed(call, &failure);
-        return Err(Refusal::Credential(failure));
+        return Err(denied(call, &proven.caller, &denial));
     }
-    if proven.caller.credential == CredentialKind::AdminPassword {
-        call.record(
-            &proven.caller,
-            Happening {
-                kind: EventKind::Login,
-                outcome: Outcome::Success,
-                reason: "signed in",
-                repository: None,
-                target: None,
-            },
-        );
-        call.app.metrics.count_login(proven.caller.credential.as_str(), Outcome::Success);
-    }
+    call.signed_in(&proven.caller);
     Ok(proven)
 }
 
-fn sign_in_failed(call: &Call, failure: &Failure) {
-    let what = Happening {
-        kind: EventKind::Login,
-        outcome: Outcome::Failure,
-        reason: &failure.reason,
-        repository: None,
-        target: None,
+/// The credential is in order, but what it speaks for is not any more.
+fn denied(call: &Call, caller: &Caller, denial: &Denial) -> Refusal {
+    if matches!(denial, Denial::Outage(_) | Denial::Store(_)) {
+        return Refusal::Api(ApiError::unavailable());
+    }
+    let failure = Failure {
+        claimed: caller.principal.id(),
+        credential: caller.credential,
+        reason: denial.to_string(),
+        limited: None,
     };
-    call.record_as(failure.claimed.clone(), failure.credential.as_str().to_owned(), what, None);
-    call.app.metrics.count_login(failure.credential.as_str(), Outcome::Failure);
+    call.sign_in_failed(&failure);
+    Refusal::Credential(failure)
 }
 
 fn issue(call: &Call, proven: &Proven, scopes: &[TokenScope], with_refresh: bool) -> Result<Answer, Refusal> {
     let caller = &proven.caller;
-    let granted = call.app.authoriser.grant(caller, scopes).map_err(|denial| match denial {
-        shorepass_access::Denial::Revoked(reason) => Refusal::Credential(Failure {
-            claimed: caller.principal.id(),
-            credential: caller.credential,
-            reason: reason.to_owned(),
-            limited: None,
-        }),
-        _ => Refusal::Api(ApiError::unavailable()),
-    })?;
+    let granted = call.app.authoriser.grant(caller, scopes).map_err(|denial| denied(call, caller, &denial))?;
     let access: Vec<Access> = granted.iter().filter_map(access_entry).collect();
     let now = call.app.clock.now();
     let expires = at_most(now.plus(ACCESS_LIFE), proven.expires);
@@ -269,8 +266,8 @@ fn issue(call: &Call, proven: &Proven, scopes: &[TokenScope], with_refresh: bool
 fn refresh_claims(call: &Call, proven: &Proven) -> Claims {
     let expires = proven.expires.unwrap_or_else(|| call.app.clock.now().plus(REFRESH_LIFE));
     let ceiling = match &proven.caller.ceiling {
-        shorepass_access::Ceiling::Open => None,
-        shorepass_access::Ceiling::Scopes(scopes) => Some(scopes.iter().filter_map(access_entry).collect()),
+        Ceiling::Open => None,
+        Ceiling::Scopes(scopes) => Some(scopes.iter().filter_map(access_entry).collect()),
     };
     claims(call, proven, GrantType::RefreshToken, expires, ceiling)
 }
@@ -325,23 +322,21 @@ fn access_entry(scope: &TokenScope) -> Option<Access> {
 }
 
 fn sign(call: &Call, claims: &Claims) -> Result<String, Refusal> {
-    call.app.keys.sign(claims).map_err(|error| {
-        tracing::error!(%error, "a token could not be signed");
-        Refusal::Api(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", "no token could be signed"))
+    call.app.keys.sign(claims).map_err(|error| match error {
+        TokenError::TooLong => Refusal::Request(
+            "invalid_scope",
+            "a token for all these scopes would be too long: split the request".to_owned(),
+        ),
+        error => {
+            tracing::error!(%error, "a token could not be signed");
+            Refusal::Api(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", "no token could be signed"))
+        }
     })
 }
 
 fn audit_token(call: &Call, proven: &Proven, what: &str, access: &[Access]) {
     let detail: Vec<Value> =
         access.iter().map(|a| json!(format!("{}:{}:{}", a.kind, a.name, a.actions.join(",")))).collect();
-    let happening = Happening {
-        kind: EventKind::Token,
-        outcome: Outcome::Success,
-        reason: "issued",
-        repository: None,
-        target: Some(what.to_owned()),
-    };
-    let caller = &proven.caller;
     let detail = (!detail.is_empty()).then_some(Value::Array(detail));
-    call.record_as(caller.principal.id(), caller.credential.as_str().to_owned(), happening, detail);
+    call.record(&proven.caller, Happening::success(EventKind::Token, "issued").target(what).detail(detail));
 }

@@ -10,7 +10,7 @@ use crate::app::RequestBody;
 use http::header::{ETAG, HeaderName, IF_NONE_MATCH};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
-use shorepass_core::{EventKind, Outcome, RepositoryName};
+use shorepass_core::{EventKind, RepositoryName};
 
 use crate::auth::Proven;
 use crate::call::{Call, Happening};
@@ -66,16 +66,7 @@ impl Handling {
     }
 
     fn record(&self, kind: EventKind, name: &RepositoryName, target: String) {
-        self.call.record(
-            &self.proven.caller,
-            Happening {
-                kind,
-                outcome: Outcome::Success,
-                reason: "done",
-                repository: Some(name.as_str()),
-                target: Some(target),
-            },
-        );
+        self.call.record(&self.proven.caller, Happening::success(kind, "done").on(name).target(target));
     }
 
     fn registry(&self) -> &std::sync::Arc<shorepass_registry::Registry> {
@@ -90,6 +81,8 @@ impl Handling {
 fn ping(call: &Handling) -> Result<Answer, ApiError> {
     let signed_in = call.call.app.authoriser.signed_in(&call.proven.caller);
     signed_in.map_err(|denial| call.call.refuse(&call.proven, &call.need, &denial, None))?;
+    // `helm registry login` and others sign in with nothing but this.
+    call.call.signed_in(&call.proven.caller);
     Ok(respond::json(StatusCode::OK, &json!({})))
 }
 

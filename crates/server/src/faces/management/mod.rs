@@ -43,6 +43,10 @@ impl Problem {
         self
     }
 
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "there is nothing at this path")
             .hint("the API is under /api/v1; a client and a server of different versions may disagree about it")
@@ -207,11 +211,15 @@ async fn read_body(body: RequestBody) -> Result<Vec<u8>, Problem> {
     Ok(collected.to_bytes().to_vec())
 }
 
-/// A JSON body; an empty one is `{}`. Unknown fields are refused by the types.
+/// A JSON object; an empty body is `{}`. Unknown fields are refused by the types, which would also take a list of their
+/// fields' values.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = if body.is_empty() { b"{}" } else { body };
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(Problem::bad_request("the body is not a JSON object"));
+    }
     serde_json::from_slice(body)
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body is not as it should be: {error}")))
+        .map_err(|error| Problem::bad_request(format!("the body is not as it should be: {error}")))
 }
 
 fn list(entries: Vec<Value>) -> Answer {
