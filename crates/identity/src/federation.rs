@@ -28,6 +28,14 @@ use keys::Source;
 /// Issuers whose keys are remembered; the least used go first, and are asked again when they are needed.
 const MAX_ISSUERS: u64 = 1_000;
 
+/// Of an identity or access token (RFC 7519, 5.1; RFC 9068, 2.1).
+const SIGN_IN_TYPES: [&str; 2] = ["jwt", "at+jwt"];
+
+/// Of a logout token (OpenID Connect Back-Channel Logout 1.0, 2.4).
+const LOGOUT_TYPES: [&str; 2] = ["logout+jwt", "jwt"];
+
+const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
 /// A subject longer than this names nobody: the longest real ones are GitHub's with every claim in them.
 const MAX_SUBJECT_BYTES: usize = 2_048;
 
@@ -39,7 +47,9 @@ pub enum FederationError {
     TooLong,
     #[error("the token is not a signed JWT")]
     Malformed,
-    #[error("the token's algorithm is not accepted; issuers sign with RS256, PS256, ES256 or EdDSA or their longer forms")]
+    #[error(
+        "the token's algorithm is not accepted; issuers sign with RS256, PS256, ES256 or EdDSA or their longer forms"
+    )]
     Algorithm,
     #[error("the token names a condition (`crit`) that is not understood")]
     Critical,
@@ -181,8 +191,39 @@ impl Federation {
         token: &str,
         audiences: &[&str],
     ) -> Result<VerifiedToken, FederationError> {
+        self.verify_typed(issuer, token, audiences, &SIGN_IN_TYPES).await
+    }
+
+    /// A provider's word that a person has signed out (OpenID Connect Back-Channel Logout 1.0, 2.6). It must name the
+    /// person: a session alone (`sid`) names nobody here.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify), and [`FederationError::Type`] for a token that says something else.
+    pub async fn verify_logout(
+        &self,
+        issuer: &Issuer,
+        token: &str,
+        audiences: &[&str],
+    ) -> Result<VerifiedToken, FederationError> {
+        let verified = self.verify_typed(issuer, token, audiences, &LOGOUT_TYPES).await?;
+        let event = verified.claims.get("events").and_then(|events| events.get(LOGOUT_EVENT));
+        // With a nonce it could be an id token that somebody kept.
+        if event.is_some_and(Value::is_object) && !verified.claims.contains_key("nonce") {
+            Ok(verified)
+        } else {
+            Err(FederationError::Type)
+        }
+    }
+
+    async fn verify_typed(
+        &self,
+        issuer: &Issuer,
+        token: &str,
+        audiences: &[&str],
+        types: &[&str],
+    ) -> Result<VerifiedToken, FederationError> {
         let token = OutsideToken::parse(token)?;
-        check_type(&token)?;
+        check_type(&token, types)?;
         if token.claim("iss") != Some(&issuer.issuer) {
             return Err(FederationError::Issuer);
         }
@@ -219,14 +260,12 @@ pub fn check_issuer(issuer: &Issuer) -> Result<(), IssuerError> {
     keys::check(issuer)
 }
 
-/// Absent, or one of the types of an identity or access token (RFC 7519, 5.1; RFC 9068, 2.1).
-fn check_type(token: &OutsideToken<'_>) -> Result<(), FederationError> {
+/// Absent, or one of these.
+fn check_type(token: &OutsideToken<'_>, types: &[&str]) -> Result<(), FederationError> {
     let Some(value) = token.header.get("typ") else { return Ok(()) };
     let name = value.as_str().unwrap_or_default().to_ascii_lowercase();
-    match name.strip_prefix("application/").unwrap_or(&name) {
-        "jwt" | "at+jwt" => Ok(()),
-        _ => Err(FederationError::Type),
-    }
+    let name = name.strip_prefix("application/").unwrap_or(&name);
+    if types.contains(&name) { Ok(()) } else { Err(FederationError::Type) }
 }
 
 fn fingerprint(issuer: &Issuer) -> [u8; 32] {

@@ -10,6 +10,7 @@ mod jose;
 mod jws;
 pub mod keys;
 pub mod limits;
+pub mod provider_secret;
 pub mod secret;
 mod signing;
 pub mod tls;
@@ -19,8 +20,8 @@ pub mod users;
 pub use assertion::{AssertionError, Assertions, ClientCertificate};
 pub use certificates::{Certificate, CertificateError};
 pub use directory_token::{
-    CONTAINER_REGISTRY_AUDIENCE, DIRECTORY_REFRESH_LIFE, DirectoryTokens, IDENTITY_LIFE, IdentityBinding, IdentityClaims,
-    IdentityType, Issued, RefreshClaims, Subject, resource_of_scope,
+    CONTAINER_REGISTRY_AUDIENCE, DIRECTORY_REFRESH_LIFE, DirectoryTokens, IDENTITY_LIFE, IdentityBinding,
+    IdentityClaims, IdentityType, Issued, RefreshClaims, Subject, resource_of_scope,
 };
 pub use error::{IdentityError, TokenError};
 pub use federation::{
@@ -29,10 +30,11 @@ pub use federation::{
 };
 pub use keys::{KeyInfo, KeyRing};
 pub use limits::{Account, GuessLimiter, RetryAfter};
+pub use provider_secret::{hide_client_secret, reveal_client_secret};
 pub use secret::{ServerKey, new_password};
 pub use tls::{SelfSigned, self_signed};
 pub use token::{ACCESS_LIFE, Access, Binding, Claims, GrantType, ISSUER, REFRESH_LIFE};
 pub use users::{
-    INVITATION_LIFE, MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS, PasswordError, Passwords, check_password, new_invitation,
-    password_fingerprint, secret_matches,
+    INVITATION_LIFE, MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS, PasswordError, Passwords, check_password,
+    new_invitation, password_fingerprint, secret_matches,
 };
