@@ -116,6 +116,8 @@ pub trait MetaStore: fmt::Debug + Send + Sync {
     /// By name without case.
     async fn resources(&self, kind: &str, parent: Uuid, after: Option<&str>, limit: i64) -> Result<Vec<ResourceRow>>;
 
+    async fn count_resources(&self, kind: &str, parent: Uuid) -> Result<i64>;
+
     /// All of all kinds, by id. To load everything: read `policy_generation`, then all pages, then what
     /// `changed_resources` has since that generation.
     async fn all_resources(&self, after: Option<Uuid>, limit: i64) -> Result<Vec<ResourceRow>>;

@@ -167,6 +167,7 @@ pub async fn pages_of_resources_meet(f: Fixture) {
         assert!(ids.is_sorted(), "by id");
         assert_eq!(ids.len(), 8, "pages of {limit}");
     }
+    assert_eq!(f.store.count_resources("user", parent).await.unwrap(), 6);
     for nothing in [0, -1] {
         assert_eq!(f.store.resources("user", parent, None, nothing).await.unwrap(), []);
         assert_eq!(f.store.all_resources(None, nothing).await.unwrap(), []);

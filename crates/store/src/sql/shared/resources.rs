@@ -28,6 +28,7 @@ pub(super) const LIST: &str = concat!(
     select_resources!(),
     " where r.parent = $1 and r.kind = $2 and lower(r.name) > $3 order by lower(r.name) limit $4"
 );
+pub(super) const COUNT: &str = "select count(*) as n from resources where parent = $1 and kind = $2";
 pub(super) const ALL: &str = concat!(select_resources!(), " where r.id > $1 order by r.id limit $2");
 pub(super) const FIRST_OF: &str = "select id, kind, name from resources where parent = $1 limit $2";
 pub(super) const DELETE_FIRST_OF: &str =
@@ -161,6 +162,10 @@ pub(super) async fn list(
         .fetch_all(conn)
         .await?;
     rows.iter().map(resource).collect()
+}
+
+pub(super) async fn count(conn: &mut Connection, kind: &str, parent: Uuid) -> Sql<i64> {
+    Ok(query(COUNT).bind(parent).bind(kind).fetch_one(conn).await?.try_get("n")?)
 }
 
 pub(super) async fn all(conn: &mut Connection, after: Option<Uuid>, limit: i64) -> Sql<Vec<ResourceRow>> {

@@ -136,6 +136,10 @@ impl MetaStore for Store {
         read!(self, conn => resources::list(conn, kind, parent, after, limit))
     }
 
+    async fn count_resources(&self, kind: &str, parent: Uuid) -> Result<i64> {
+        read!(self, conn => resources::count(conn, kind, parent))
+    }
+
     async fn all_resources(&self, after: Option<Uuid>, limit: i64) -> Result<Vec<ResourceRow>> {
         read!(self, conn => resources::all(conn, after, limit))
     }
