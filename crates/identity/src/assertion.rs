@@ -56,7 +56,9 @@ pub enum AssertionError {
     NotYet,
     #[error("the assertion ends more than 24 hours from now; give it ten minutes")]
     TooLongLived,
-    #[error("the assertion's header names no certificate of this application, or one that has expired; register it first")]
+    #[error(
+        "the assertion's header names no certificate of this application, or one that has expired; register it first"
+    )]
     UnknownCertificate,
     #[error("the assertion's signature is wrong")]
     Signature,

@@ -176,10 +176,7 @@ mod tests {
             (String::new(), CertificateError::NoCertificate),
             ("no PEM".to_owned(), CertificateError::NoCertificate),
             (format!("{certificate}{key}"), CertificateError::HoldsPrivateKey),
-            (
-                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(),
-                CertificateError::Unreadable,
-            ),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(), CertificateError::Unreadable),
             (pem(&rcgen::PKCS_ED25519).0, CertificateError::UnusableKey),
             ("-".repeat(MAX_PEM_BYTES + 1), CertificateError::NoCertificate),
         ] {

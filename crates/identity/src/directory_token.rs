@@ -321,7 +321,11 @@ impl DirectoryTokens {
 /// end (the management's own ends in one, so its scope has two). `None` when no scope names a resource.
 #[must_use]
 pub fn resource_of_scope(scope: &str) -> Option<&str> {
-    scope.split_ascii_whitespace().find_map(|one| one.strip_suffix("/.default")).map(trim).filter(|name| !name.is_empty())
+    scope
+        .split_ascii_whitespace()
+        .find_map(|one| one.strip_suffix("/.default"))
+        .map(trim)
+        .filter(|name| !name.is_empty())
 }
 
 /// The id of a principal of the directory, and what kind of token it gets.

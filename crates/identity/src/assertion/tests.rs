@@ -139,7 +139,8 @@ fn an_rsa_key_may_sign_with_pss_too() {
     header["alg"] = json!("PS256");
     let input = format!("{}.{}", encode(&header), encode(&world.claims()));
     let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(&signature::RSA_PSS_SHA256, &aws_lc_rs::rand::SystemRandom::new(), input.as_bytes(), &mut signature).unwrap();
+    key.sign(&signature::RSA_PSS_SHA256, &aws_lc_rs::rand::SystemRandom::new(), input.as_bytes(), &mut signature)
+        .unwrap();
     assert_eq!(world.verify(&format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))), Ok(ID));
 }
 
@@ -192,9 +193,8 @@ fn a_certificate_that_is_not_registered_proves_nothing_though_it_comes_along() {
 fn only_the_applications_live_certificates_count() {
     let world = World::new(&rcgen::PKCS_ECDSA_P256_SHA256);
     let now = world.clock.now();
-    let verify = |credential: &ClientCredential| {
-        world.assertions.verify(&world.signed(), APP, &[ENDPOINT], [(ID, credential)])
-    };
+    let verify =
+        |credential: &ClientCredential| world.assertions.verify(&world.signed(), APP, &[ENDPOINT], [(ID, credential)]);
     assert_eq!(verify(&world.credential), Ok(ID));
     let mut credential = world.credential.clone();
     credential.expires_at = now;

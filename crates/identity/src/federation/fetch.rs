@@ -46,6 +46,7 @@ pub trait Fetch: Send + Sync + fmt::Debug {
 
 /// Over HTTP, as production does it: no redirects, no cookies, bounded in time and size.
 pub struct HttpFetch {
+    timeout: Duration,
     clients: Cache<(bool, Option<String>), Client>,
 }
 
@@ -64,7 +65,13 @@ impl Default for HttpFetch {
 impl HttpFetch {
     #[must_use]
     pub fn new() -> Self {
-        Self { clients: Cache::new(MAX_CLIENTS) }
+        Self::with_timeout(TIMEOUT)
+    }
+
+    /// Gives up on an answer after this time, instead of five seconds.
+    #[must_use]
+    pub fn with_timeout(timeout: Duration) -> Self {
+        Self { timeout, clients: Cache::new(MAX_CLIENTS) }
     }
 
     fn client(&self, loopback: bool, ca: Option<&str>) -> Result<Client, FetchError> {
@@ -72,28 +79,33 @@ impl HttpFetch {
         if let Some(client) = self.clients.get(&key) {
             return Ok(client);
         }
-        let client = build(loopback, ca)?;
+        let client = self.build(loopback, ca)?;
         self.clients.insert(key, client.clone());
         Ok(client)
     }
-}
 
-fn build(loopback: bool, ca: Option<&str>) -> Result<Client, FetchError> {
-    let mut builder = Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TIMEOUT);
-    if loopback {
-        // Nobody between us and ourselves: no proxy, and no name server that gives `localhost` another address.
-        let here = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].map(|ip| SocketAddr::new(ip, 0));
-        builder = builder.no_proxy().resolve_to_addrs("localhost", &here);
+    fn build(&self, loopback: bool, ca: Option<&str>) -> Result<Client, FetchError> {
+        let mut builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(self.timeout);
+        if loopback {
+            // Nobody between us and ourselves: no proxy, and no name server that gives `localhost` another address.
+            let here =
+                [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].map(|ip| SocketAddr::new(ip, 0));
+            builder = builder.no_proxy().resolve_to_addrs("localhost", &here);
+        }
+        if let Some(pem) = ca {
+            let authorities = Certificate::from_pem_bundle(pem.as_bytes()).map_err(|_| FetchError::Ca)?;
+            // Text without any certificate is read as none at all.
+            if authorities.is_empty() {
+                return Err(FetchError::Ca);
+            }
+            builder = builder.tls_certs_only(authorities);
+        }
+        builder.build().map_err(unreachable)
     }
-    if let Some(pem) = ca {
-        let authorities = Certificate::from_pem_bundle(pem.as_bytes()).map_err(|_| FetchError::Ca)?;
-        builder = builder.tls_certs_only(authorities);
-    }
-    builder.build().map_err(unreachable)
 }
 
 #[async_trait]

@@ -11,9 +11,10 @@ use shorepass_core::directory::{Issuer, IssuerKeys};
 use shorepass_core::{Clock, Timestamp};
 use tokio::task::JoinHandle;
 use url::Url;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::fetch::{Fetch, FetchError, MAX_DOCUMENT_BYTES, is_loopback};
 use super::FederationError;
+use super::fetch::{Fetch, FetchError, MAX_DOCUMENT_BYTES, is_loopback};
 use crate::jose::{OutsideToken, PublicKey};
 
 /// When keys are asked for again although they serve: so long a key lives on here that its issuer has withdrawn.
@@ -72,9 +73,16 @@ pub(super) fn check(issuer: &Issuer) -> Result<(), IssuerError> {
         }
     }
     match &issuer.ca {
-        Some(pem) if CertificateDer::from_pem_slice(pem.as_bytes()).is_err() => Err(IssuerError::Ca),
+        Some(pem) if !is_authority(pem) => Err(IssuerError::Ca),
         _ => Ok(()),
     }
+}
+
+/// Certificates, at least one, and nothing among them that only looks like one.
+fn is_authority(pem: &str) -> bool {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    let readable = |der: &CertificateDer<'_>| X509Certificate::from_der(der).is_ok();
+    certificates.is_ok_and(|certificates| !certificates.is_empty() && certificates.iter().all(readable))
 }
 
 /// A key with what its JWK says about its use.

@@ -1,8 +1,15 @@
-//! The key ring against a store on disk, and against a CNCF distribution that trusts it.
+//! The key ring against a store on disk, and against a CNCF distribution that trusts it; the directory's own tokens; those
+//! of outside issuers.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "these are tests and their helpers")]
 
+mod directory_tokens;
 mod docker_registry;
+mod federation;
 mod forgery;
+mod http;
+mod issuer;
+mod issuer_keys;
+mod openssl;
 mod rotation;
 mod store;
 
