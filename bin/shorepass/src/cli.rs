@@ -14,7 +14,9 @@ use crate::commands::login::LoginArgs;
 use crate::commands::man::ManArgs;
 use crate::commands::registry::RegistryArgs;
 use crate::commands::repository::RepositoryArgs;
+use crate::commands::scope_map::ScopeMapArgs;
 use crate::commands::serve::ServeArgs;
+use crate::commands::token::TokenArgs;
 use crate::output::Format;
 
 /// A container registry with cloud-grade identity: the server, and the commands that administer it
@@ -57,6 +59,10 @@ pub enum Command {
     Admin(AdminArgs),
     /// Repositories, tags and manifests
     Repository(RepositoryArgs),
+    /// Repository tokens: names with two passwords and the rights of a scope map
+    Token(TokenArgs),
+    /// Scope maps: named sets of repositories and actions
+    ScopeMap(ScopeMapArgs),
     /// What happened, and who did it
     Audit(AuditArgs),
     /// Tell whether the server is well

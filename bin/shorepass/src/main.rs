@@ -60,6 +60,8 @@ fn run(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
             Command::Registry(args) => commands::registry::run(args, context).await,
             Command::Admin(args) => commands::admin::run(args, context).await,
             Command::Repository(args) => commands::repository::run(args, context).await,
+            Command::Token(args) => commands::token::run(args, context).await,
+            Command::ScopeMap(args) => commands::scope_map::run(args, context).await,
             Command::Audit(args) => commands::audit::run(args, context).await,
             Command::Health => commands::health::run(context).await,
             Command::Keys(args) => commands::keys::run(args, context).await,

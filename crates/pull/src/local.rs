@@ -5,14 +5,18 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reqwest::header::IF_MATCH;
 use reqwest::{Method, StatusCode};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shorepass_core::RegistryName;
+use url::form_urlencoded;
 
 /// Management calls are short; the longest (a repository's deletion) is bounded by the server.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+const REGISTRIES: &str = "/api/v1/registries";
 
 /// Why the local server did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +113,9 @@ struct Problem {
 #[derive(Deserialize)]
 struct Registries {
     value: Vec<LocalRegistry>,
+    /// Where the next page begins.
+    #[serde(default)]
+    next: Option<String>,
 }
 
 /// The server whose data directory is on this machine. The kernel tells it who is calling; no credential is sent.
@@ -126,25 +133,33 @@ impl LocalServer {
     /// # Errors
     /// The server is not there, refuses, or answers with a problem; likewise for every other call.
     pub async fn get(&self, path: &str) -> Result<Value, LocalError> {
-        self.send(Method::GET, path, None).await
+        self.send(Method::GET, path, None, None).await
     }
 
     /// # Errors
     /// See [`LocalServer::get`].
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, LocalError> {
-        self.send(Method::POST, path, Some(body)).await
+        self.send(Method::POST, path, Some(body), None).await
     }
 
     /// # Errors
     /// See [`LocalServer::get`].
     pub async fn patch(&self, path: &str, body: &Value) -> Result<Value, LocalError> {
-        self.send(Method::PATCH, path, Some(body)).await
+        self.send(Method::PATCH, path, Some(body), None).await
+    }
+
+    /// Changes what is still as it was when it had this `etag`. `None`: whatever it is.
+    ///
+    /// # Errors
+    /// See [`LocalServer::get`]; status 412 when it has changed since.
+    pub async fn patch_if(&self, path: &str, body: &Value, etag: Option<&str>) -> Result<Value, LocalError> {
+        self.send(Method::PATCH, path, Some(body), etag).await
     }
 
     /// # Errors
     /// See [`LocalServer::get`].
     pub async fn delete(&self, path: &str) -> Result<(), LocalError> {
-        self.send(Method::DELETE, path, None).await.map(drop)
+        self.send(Method::DELETE, path, None, None).await.map(drop)
     }
 
     /// The server's registries.
@@ -152,9 +167,19 @@ impl LocalServer {
     /// # Errors
     /// See [`LocalServer::get`].
     pub async fn registries(&self) -> Result<Vec<LocalRegistry>, LocalError> {
-        let path = "/api/v1/registries";
-        let registries: Registries = understood(path, self.get(path).await?)?;
-        Ok(registries.value)
+        let mut all = Vec::new();
+        let mut path = REGISTRIES.to_owned();
+        loop {
+            let page: Registries = understood(&path, self.get(&path).await?)?;
+            all.extend(page.value);
+            let Some(last) = page.next else { return Ok(all) };
+            let query = form_urlencoded::Serializer::new(String::new()).append_pair("last", &last).finish();
+            let next = format!("{REGISTRIES}?{query}");
+            if next == path {
+                return Ok(all);
+            }
+            path = next;
+        }
     }
 
     /// Mints a refresh token for the operator (issue 2, section 3). `login_server` says under which of its names the
@@ -187,7 +212,13 @@ impl LocalServer {
     }
 
     /// `path` with its query, if any. An answer without a body is `Value::Null`.
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, LocalError> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        etag: Option<&str>,
+    ) -> Result<Value, LocalError> {
         let talk = |source| self.failure(source);
         let client = reqwest::Client::builder()
             .unix_socket(self.socket.as_path())
@@ -199,6 +230,9 @@ impl LocalServer {
         let mut request = client.request(method, format!("http://localhost{path}"));
         if let Some(body) = body {
             request = request.json(body);
+        }
+        if let Some(etag) = etag {
+            request = request.header(IF_MATCH, format!("\"{etag}\""));
         }
         let response = request.send().await.map_err(talk)?;
         let status = response.status();

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::RegistryArgument;
+use super::{RegistryArgument, secrets};
 use crate::context::Context;
 use crate::output::Column;
 
@@ -58,8 +58,6 @@ const ACCOUNT: &[Column] = &[
     Column::new("PASSWORD MADE", "/passwords/0/createdAt"),
     Column::new("PASSWORD2 MADE", "/passwords/1/createdAt"),
 ];
-const PASSWORDS: &[Column] =
-    &[Column::new("USER NAME", "/username"), Column::new("NAME", "/name"), Column::new("VALUE", "/value")];
 
 pub async fn run(args: AdminArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let server = context.server();
@@ -75,24 +73,8 @@ pub async fn run(args: AdminArgs, context: &Context) -> anyhow::Result<ExitCode>
             server.post(&path(&renew.registry, "/renew"), &body).await?
         }
     };
-    let shown_once = new_passwords(&account);
-    if shown_once.is_empty() || !context.is_for_people() {
+    if !secrets::show_passwords(context, &account, &account)? {
         context.show(&account, ACCOUNT)?;
-    } else {
-        context.show(&Value::Array(shown_once.clone()), PASSWORDS)?;
-    }
-    if !shown_once.is_empty() {
-        context.printer.warn("keep what you need: a password is not shown again");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The passwords whose values the answer holds, each with its user name.
-fn new_passwords(account: &Value) -> Vec<Value> {
-    let username = account.get("username").cloned().unwrap_or_default();
-    let passwords = account.get("passwords").and_then(Value::as_array);
-    let fresh = passwords.into_iter().flatten().filter(|password| password.get("value").is_some_and(Value::is_string));
-    fresh
-        .map(|password| json!({ "username": username, "name": password.get("name"), "value": password.get("value") }))
-        .collect()
 }

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub mod admin;
+mod args;
 pub mod audit;
 pub mod check_health;
 pub mod completion;
@@ -11,8 +12,11 @@ pub mod login;
 pub mod man;
 pub mod registry;
 pub mod repository;
+pub mod scope_map;
+mod secrets;
 pub mod serve;
 mod target;
+pub mod token;
 
 use clap::Args;
 use serde_json::Value;
@@ -85,6 +89,48 @@ async fn all_pages(
         last = next;
     }
     Ok(Value::Array(all))
+}
+
+/// Collects the pages of a list that tells by `next` where it goes on.
+async fn whole_list(context: &Context, path: &str, filter: &[(&str, &str)]) -> anyhow::Result<Value> {
+    let server = context.server();
+    let mut all: Vec<Value> = Vec::new();
+    let mut next: Option<String> = None;
+    loop {
+        let pairs: Vec<_> = filter.iter().copied().chain(next.as_deref().map(|last| ("last", last))).collect();
+        let query = form_urlencoded(&pairs);
+        let answer = server.get(&if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }).await?;
+        let after = answer.get("next").and_then(Value::as_str).map(str::to_owned);
+        let Value::Array(page) = items(answer) else { break };
+        all.extend(page);
+        if after.is_none() || after == next {
+            break;
+        }
+        next = after;
+    }
+    Ok(Value::Array(all))
+}
+
+/// The body of a change: the fields that were given. With none there is nothing to do.
+fn changes<const N: usize>(fields: [(&str, Option<Value>); N], options: &str) -> Result<Value, CliError> {
+    let body = given(fields);
+    if body.as_object().is_none_or(serde_json::Map::is_empty) {
+        return Err(CliError::usage("there is nothing to change").hint(format!("give {options}")));
+    }
+    Ok(body)
+}
+
+/// The fields that were given.
+fn given<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
+    Value::Object(fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect())
+}
+
+/// Deletes what is at `path` after a question. What is not there is told before it is asked.
+async fn delete(context: &Context, path: &str, yes: bool, question: &str) -> anyhow::Result<()> {
+    let server = context.server();
+    server.get(path).await?;
+    context.confirm(yes, question)?;
+    Ok(server.delete(path).await?)
 }
 
 /// A query string.

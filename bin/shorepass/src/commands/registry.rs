@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use super::{RegistryArgument, items};
+use super::{RegistryArgument, whole_list};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::Column;
@@ -111,7 +111,7 @@ pub async fn run(args: RegistryArgs, context: &Context) -> anyhow::Result<ExitCo
             let made = server.post("/api/v1/registries", &Value::Object(body)).await?;
             context.show(&made, COLUMNS)?;
         }
-        Command::List => context.show(&items(server.get("/api/v1/registries").await?), COLUMNS)?,
+        Command::List => context.show(&whole_list(context, "/api/v1/registries", &[]).await?, COLUMNS)?,
         Command::Show(registry) => {
             context.show(&server.get(&format!("/api/v1/registries/{}", registry.or_default())).await?, COLUMNS)?;
         }

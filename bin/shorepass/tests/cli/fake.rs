@@ -28,6 +28,8 @@ struct State {
     /// By method and path with query.
     answers: HashMap<String, (u16, Value)>,
     heard: Vec<(String, Value)>,
+    /// `If-Match`, where it was sent.
+    conditions: Vec<String>,
 }
 
 impl Fake {
@@ -53,6 +55,16 @@ impl Fake {
         self.state.lock().unwrap().heard.clone()
     }
 
+    /// The bodies of the requests with this method and path.
+    pub fn bodies(&self, request: &str) -> Vec<Value> {
+        self.heard().into_iter().filter(|(name, _)| name == request).map(|(_, body)| body).collect()
+    }
+
+    /// Every `If-Match` so far.
+    pub fn conditions(&self) -> Vec<String> {
+        self.state.lock().unwrap().conditions.clone()
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Ran {
         let data = self.home.path().join("data");
         run_with(self.home.path(), &[("SHOREPASS_DATA", data.to_str().unwrap())], arguments)
@@ -69,9 +81,11 @@ async fn accept(listener: UnixListener, state: Arc<Mutex<State>>) {
 
 async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<Response<Full<Bytes>>, Infallible> {
     let name = format!("{} {}", request.method(), request.uri());
+    let condition = request.headers().get("if-match").map(|value| value.to_str().unwrap().to_owned());
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let mut state = state.lock().unwrap();
+    state.conditions.extend(condition);
     let missing =
         (404, serde_json::json!({ "title": "not found", "detail": format!("the fake has no answer to {name}") }));
     let (status, answer) = state.answers.get(&name).cloned().unwrap_or(missing);

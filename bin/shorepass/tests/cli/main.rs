@@ -20,4 +20,6 @@ mod serving;
 #[path = "../../../../crates/pull/tests/pull/fake.rs"]
 mod signin_fake;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod usage;
