@@ -54,6 +54,7 @@ contract! {
         a_password_replaces_the_one_of_its_slot,
         what_changes_policy_raises_the_generation,
         migrating_again_changes_nothing,
+        a_database_of_version_one_keeps_its_content,
         a_setting_that_was_never_stored_has_its_default,
     }
     resources::{

@@ -115,6 +115,24 @@ pub async fn migrating_again_changes_nothing(f: Fixture) {
     f.store.ping().await.unwrap();
 }
 
+pub async fn a_database_of_version_one_keeps_its_content(f: Fixture) {
+    let app = f.push("app", 1, manifest("m"), &[], &["v1"]).await;
+    f.sql(
+        "drop table resources; drop table resource_changes; drop table grants;
+         drop index tenants_by_name; drop index subscriptions_by_name; drop index resource_groups_by_name;
+         drop index registries_by_group; alter table manifests drop column quarantine_state;
+         delete from migrations where version > 1",
+    )
+    .await;
+    let server = f.another();
+    server.migrate().await.unwrap();
+    let kept = server.manifests(app, None, 10).await.unwrap();
+    assert_eq!((kept.len(), kept[0].quarantine_state.as_ref()), (1, None));
+    let group = f.store.default_resource_group().await.unwrap().unwrap();
+    assert_eq!(server.resource_groups().await.unwrap(), [group]);
+    crate::resources::create(&f, &[&crate::resources::row("user", f.registry, "anna")]).await;
+}
+
 pub async fn a_setting_that_was_never_stored_has_its_default(f: Fixture) {
     f.sql(r#"update registries set settings = '{"admin_enabled":true}'"#).await;
     let settings = f.store.registry(&name("first")).await.unwrap().unwrap().registry.settings;
