@@ -224,7 +224,7 @@ impl Registry {
         let tag: String = tag.chars().take(128).collect();
         let Ok(tag) = tag.parse::<Tag>() else { return Ok(Vec::new()) };
         let Some(row) = self.store.manifest(repository, &Reference::Tag(tag)).await? else { return Ok(Vec::new()) };
-        if row.media_type != OCI_INDEX {
+        if row.media_type != OCI_INDEX || !row.locks.read_enabled {
             return Ok(Vec::new());
         }
         let Ok(mut index) = serde_json::from_slice::<Value>(&row.body) else { return Ok(Vec::new()) };

@@ -229,3 +229,28 @@ async fn a_password_shown_to_the_root_is_a_sign_in() {
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!(events[0].reason, "signed in");
 }
+
+/// The list that clients keep under a fallback tag is content of that tag.
+#[tokio::test]
+async fn what_a_read_lock_hides_is_not_listed_among_the_referrers() {
+    let world = World::start().await;
+    let authorization = owner(&world);
+    let subject = digest(b"{}");
+    push_blob(&world, &authorization, b"{}").await;
+    let image = json!({"schemaVersion": 2, "config": {"mediaType": "a/b", "digest": subject, "size": 2}, "layers": []});
+    assert_eq!(push_manifest(&world, &authorization, "image", MANIFEST, &image).await.status(), 201);
+    let entry = json!({"mediaType": MANIFEST, "digest": digest(image.to_string().as_bytes()), "size": 2});
+    let list = json!({"schemaVersion": 2, "manifests": [entry]});
+    let tag = subject.to_string().replace(':', "-");
+    assert_eq!(push_manifest(&world, &authorization, &tag, INDEX, &list).await.status(), 201);
+    for (read_enabled, entries) in [(true, 1), (false, 0)] {
+        let path = format!("/api/v1/registries/default/repositories/app/_tags/{tag}");
+        let (status, _) = world.manage(Method::PATCH, &path, &json!({"readEnabled": read_enabled}).to_string()).await;
+        assert_eq!(status, 200);
+        let path = format!("/v2/app/referrers/{subject}");
+        let answer = world.request(Method::GET, &path, &[("authorization", &authorization)], "").await;
+        let index = answer.json::<Value>().await.unwrap();
+        assert_eq!(index["manifests"].as_array().unwrap().len(), entries, "{index}");
+    }
+    world.running.shutdown().await;
+}
