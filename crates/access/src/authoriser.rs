@@ -3,12 +3,13 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use shorepass_core::{Action, ActionSet, Principal, RepositoryName, TokenScope};
-use shorepass_store::rows::RegistryRecord;
+use shorepass_core::{Principal, RepositoryName, TokenScope};
+use shorepass_store::rows::{Locks, RegistryRecord, RoleAssignmentMode};
 use shorepass_store::{MetaStore, StoreError};
 
-use crate::permit::{RegistrySubject, RepositorySubject, ServerSubject};
-use crate::{Caller, Catalog, Ceiling, Directory, Grant, Manage, Permit, Unavailable};
+use crate::permit::{RegistrySubject, RepositorySubject};
+use crate::policy::{Decision, DeniedBy, PolicyState, Proof, RegistryFacts, Right, RoleMode};
+use crate::{Caller, Catalog, Ceiling, Directory, Grant, Permit, Unavailable};
 
 /// Why not. Every denial but an outage looks the same to a caller without rights.
 #[derive(Debug, thiserror::Error)]
@@ -34,8 +35,8 @@ pub enum Denial {
 /// Answers every question about what a caller may do.
 #[derive(Debug)]
 pub struct Authoriser {
-    directory: Arc<Directory>,
-    store: Arc<dyn MetaStore>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) store: Arc<dyn MetaStore>,
 }
 
 impl Authoriser {
@@ -50,10 +51,7 @@ impl Authoriser {
     /// [`Denial`].
     pub async fn repository<A: Grant>(&self, caller: &Caller, name: &RepositoryName) -> Result<Permit<A>, Denial> {
         let registry = self.live_registry(caller)?;
-        self.check(caller, &registry, A::ACTION)?;
-        if !caller.scope_covers(name, A::ACTION) {
-            return Err(Denial::Scope);
-        }
+        self.decide(caller, &registry, Some(name), Right::from(A::ACTION))?;
         let lookup = self.store.repository(registry.registry.id, name).await?;
         // A token is for what the name stood for when it was issued: re-creation revives nothing (harbor#22900).
         if let (Some(issued), Some(deleted)) = (caller.issued, lookup.deleted_at)
@@ -72,10 +70,7 @@ impl Authoriser {
     /// [`Denial`].
     pub fn catalog(&self, caller: &Caller) -> Result<Permit<Catalog, RegistrySubject>, Denial> {
         let registry = self.live_registry(caller)?;
-        self.check(caller, &registry, Action::CatalogList)?;
-        if !caller.ceiling.has_catalog() {
-            return Err(Denial::Scope);
-        }
+        self.decide(caller, &registry, None, Right::CatalogList)?;
         Ok(Permit { subject: RegistrySubject { registry }, principal: caller.principal.clone(), action: PhantomData })
     }
 
@@ -85,11 +80,13 @@ impl Authoriser {
     /// [`Denial`].
     pub fn signed_in(&self, caller: &Caller) -> Result<(), Denial> {
         let registry = self.live_registry(caller)?;
-        if matches!(caller.principal, Principal::Anonymous) && caller.issued.is_none() {
-            return Err(Denial::Anonymous);
-        }
+        self.directory.policy(|state| stands(state, caller, &registry))??;
         // An anonymous token outlives the switch that allowed it, but not its effect.
-        if rights(caller, &registry)?.is_empty() { Err(Denial::Anonymous) } else { Ok(()) }
+        let anonymous_pull = registry.registry.settings.anonymous_pull_enabled;
+        match caller.principal {
+            Principal::Anonymous if caller.began.is_none() || !anonymous_pull => Err(Denial::Anonymous),
+            _ => Ok(()),
+        }
     }
 
     /// The part of `requested` that the caller may have: requested ∩ ceiling ∩ rights, for each scope by itself. A scope
@@ -99,31 +96,27 @@ impl Authoriser {
     /// [`Denial::Revoked`] or an outage; never because a scope is not allowed.
     pub fn grant(&self, caller: &Caller, requested: &[TokenScope]) -> Result<Vec<TokenScope>, Denial> {
         let registry = self.live_registry(caller)?;
-        let rights = rights(caller, &registry)?;
-        let granted = requested.iter().filter_map(|scope| match scope {
-            TokenScope::Repository { name, actions } => Some(TokenScope::Repository {
-                name: name.clone(),
-                actions: caller.ceiling.on_repository(name, actions.intersection(rights)),
-            }),
-            TokenScope::Catalog if rights.contains(Action::CatalogList) && caller.ceiling.has_catalog() => {
-                Some(TokenScope::Catalog)
-            }
-            TokenScope::Catalog | TokenScope::Unknown { .. } => None,
-        });
-        Ok(granted.collect())
-    }
-
-    /// The local operator may administer the server; nobody else so far.
-    ///
-    /// # Errors
-    /// [`Denial::Forbidden`] for anybody else.
-    pub fn manage(&self, principal: &Principal) -> Result<Permit<Manage, ServerSubject>, Denial> {
-        match principal {
-            Principal::Operator { .. } => {
-                Ok(Permit { subject: ServerSubject, principal: principal.clone(), action: PhantomData })
-            }
-            _ => Err(Denial::Forbidden),
-        }
+        let facts = facts(&registry);
+        self.directory.policy(|state| {
+            stands(state, caller, &registry)?;
+            let granted = requested.iter().filter_map(|scope| match scope {
+                TokenScope::Repository { name, actions } => {
+                    let held = state.held(&caller.principal, &facts, Some(name));
+                    // The ceiling is cut to action by action: a token to pull, which also lists tags, must not become one
+                    // to read metadata.
+                    let actions = held.allowed(*actions, &Ceiling::Open, caller.origin);
+                    let actions = caller.ceiling.on_repository(name, actions);
+                    Some(TokenScope::Repository { name: name.clone(), actions })
+                }
+                TokenScope::Catalog => {
+                    let held = state.held(&caller.principal, &facts, None);
+                    let decision = held.decide(Right::CatalogList, &caller.ceiling, Locks::default(), caller.origin);
+                    decision.allowed.then_some(TokenScope::Catalog)
+                }
+                TokenScope::Unknown { .. } => None,
+            });
+            Ok(granted.collect())
+        })?
     }
 
     /// The caller's registry as it is now; the caller may hold an older record, or one of a registry since deleted.
@@ -132,42 +125,94 @@ impl Authoriser {
         self.directory.by_id(id)?.ok_or(Denial::Revoked("the registry was deleted"))
     }
 
-    fn check(&self, caller: &Caller, registry: &RegistryRecord, action: Action) -> Result<(), Denial> {
-        if rights(caller, registry)?.contains(action) {
-            return Ok(());
-        }
-        Err(match (&caller.principal, &caller.ceiling) {
-            // An anonymous token is worth no more than no token.
-            (Principal::Anonymous, Ceiling::Open | Ceiling::Scopes(_)) => Denial::Anonymous,
-            _ => Denial::Forbidden,
-        })
+    /// Locks are left to the registry: what they forbid is not a matter of who asks, and is answered otherwise.
+    fn decide(
+        &self,
+        caller: &Caller,
+        registry: &RegistryRecord,
+        repository: Option<&RepositoryName>,
+        right: Right,
+    ) -> Result<(), Denial> {
+        let facts = facts(registry);
+        self.directory.policy(|state| {
+            stands(state, caller, registry)?;
+            let held = state.held(&caller.principal, &facts, repository);
+            let ask = |ceiling: &Ceiling| held.decide(right, ceiling, Locks::default(), caller.origin);
+            let decision = ask(&caller.ceiling);
+            if decision.denied_by == Some(DeniedBy::Ceiling) && !ask(&Ceiling::Open).allowed {
+                // No token would help: asking for a better one is not worth telling.
+                return Err(refused(caller, DeniedBy::NoGrant));
+            }
+            outcome(caller, decision)
+        })?
     }
 }
 
-/// What the principal may do in this registry now, whatever its token says.
-fn rights(caller: &Caller, registry: &RegistryRecord) -> Result<ActionSet, Denial> {
-    let everything = || Action::ALL.into_iter().collect();
+fn outcome(caller: &Caller, decision: Decision) -> Result<(), Denial> {
+    match decision.denied_by {
+        None if decision.allowed => Ok(()),
+        by => Err(refused(caller, by.unwrap_or(DeniedBy::NoGrant))),
+    }
+}
+
+fn refused(caller: &Caller, by: DeniedBy) -> Denial {
+    match by {
+        DeniedBy::Revoked(reason) => Denial::Revoked(reason),
+        // An anonymous token is worth no more than no token.
+        _ if matches!(caller.principal, Principal::Anonymous) => Denial::Anonymous,
+        DeniedBy::Ceiling => Denial::Scope,
+        DeniedBy::NoGrant | DeniedBy::Lock | DeniedBy::Policy => Denial::Forbidden,
+        DeniedBy::Error => {
+            tracing::error!(registry = %caller.registry.registry.name, "an access policy could not be evaluated: denied");
+            Denial::Forbidden
+        }
+    }
+}
+
+/// Whether what the caller's chain of credentials began with still stands.
+fn stands(state: &PolicyState, caller: &Caller, registry: &RegistryRecord) -> Result<(), Denial> {
     match &caller.principal {
-        Principal::Admin { registry: id } => {
-            let alive = *id == registry.registry.id
-                && registry.registry.settings.admin_enabled
-                && caller.epoch == registry.registry.admin_epoch;
-            let known = registry.admin_passwords.iter().any(|password| Some(password.id) == caller.root_id);
-            match (alive, known) {
-                (true, true) => Ok(everything()),
-                (false, _) => Err(Denial::Revoked("the admin account is disabled")),
-                (true, false) => Err(Denial::Revoked("the admin password was renewed")),
-            }
+        Principal::Admin { registry: id } => admin_stands(caller, registry, *id)?,
+        Principal::Operator { .. } | Principal::Anonymous => {}
+        principal => {
+            let proof = Proof { epoch: caller.epoch, root: caller.root, root_id: caller.root_id };
+            state.alive(principal, &proof).map_err(Denial::Revoked)?;
         }
-        Principal::Operator { .. } => Ok(everything()),
-        Principal::Anonymous if registry.registry.settings.anonymous_pull_enabled => {
-            Ok(ActionSet::of(&[Action::ContentRead, Action::MetadataRead]))
+    }
+    // A switch of the role assignment mode ends what was issued before it (what-the-documents-say.md 2b).
+    match (caller.began, registry.registry.settings.mode_changed_at) {
+        (Some(began), Some(changed)) if began <= changed => {
+            Err(Denial::Revoked("the registry's role assignment mode was changed after the token was issued"))
         }
-        // The directory's principals hold no roles yet.
-        Principal::Anonymous
-        | Principal::User { .. }
-        | Principal::ServicePrincipal { .. }
-        | Principal::ManagedIdentity { .. }
-        | Principal::RepositoryToken { .. } => Ok(ActionSet::EMPTY),
+        _ => Ok(()),
+    }
+}
+
+fn admin_stands(caller: &Caller, registry: &RegistryRecord, id: uuid::Uuid) -> Result<(), Denial> {
+    let enabled = id == registry.registry.id
+        && registry.registry.settings.admin_enabled
+        && caller.epoch == registry.registry.admin_epoch;
+    if !enabled {
+        return Err(Denial::Revoked("the admin account is disabled"));
+    }
+    let known = registry.admin_passwords.iter().any(|password| Some(password.id) == caller.root_id);
+    if known { Ok(()) } else { Err(Denial::Revoked("the admin password was renewed")) }
+}
+
+/// What a decision needs to know of a registry.
+pub(crate) fn facts(record: &RegistryRecord) -> RegistryFacts {
+    let registry = &record.registry;
+    RegistryFacts {
+        id: registry.id,
+        name: registry.name.clone(),
+        tenant: record.tenant_id,
+        subscription: record.subscription_id,
+        resource_group: registry.resource_group_id,
+        mode: match registry.settings.role_assignment_mode {
+            RoleAssignmentMode::Rbac => RoleMode::Rbac,
+            RoleAssignmentMode::RbacAbac => RoleMode::RbacAbac,
+        },
+        admin_enabled: registry.settings.admin_enabled,
+        anonymous_pull: registry.settings.anonymous_pull_enabled,
     }
 }

@@ -1,8 +1,9 @@
 //! Who asks, with what proof, and how far that proof reaches.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use shorepass_core::{Action, ActionSet, CredentialKind, Principal, RepositoryName, Timestamp, TokenScope};
+use shorepass_core::{ActionSet, CredentialKind, Principal, RepositoryName, Timestamp, TokenScope};
 use shorepass_store::rows::RegistryRecord;
 use uuid::Uuid;
 
@@ -53,8 +54,12 @@ pub struct Caller {
     /// The admin account's epoch when the chain began.
     pub epoch: i64,
     pub ceiling: Ceiling,
-    /// When the token was issued; `None` for a credential that is not a token.
+    /// When what the ceiling names was written; `None` without a ceiling.
     pub issued: Option<Timestamp>,
+    /// When the token that was shown was issued, whatever its ceiling; `None` for a credential that is not a token.
+    pub began: Option<Timestamp>,
+    /// Where the request came from; `None` on the administration socket.
+    pub origin: Option<IpAddr>,
 }
 
 impl Caller {
@@ -70,6 +75,8 @@ impl Caller {
             epoch: 0,
             ceiling: Ceiling::Open,
             issued: None,
+            began: None,
+            origin: None,
         }
     }
 
@@ -82,16 +89,5 @@ impl Caller {
             root: CredentialKind::Socket,
             ..Self::anonymous(registry)
         }
-    }
-
-    /// Whether the token shown would satisfy `action`. Reading metadata is also satisfied by a token to pull: clients list
-    /// tags with the token they pull with (the live decision still asks for the right itself).
-    #[must_use]
-    pub(crate) fn scope_covers(&self, name: &RepositoryName, action: Action) -> bool {
-        let mut enough = ActionSet::of(&[action]);
-        if action == Action::MetadataRead {
-            enough = enough.union(ActionSet::of(&[Action::ContentRead]));
-        }
-        !self.ceiling.on_repository(name, enough).is_empty()
     }
 }

@@ -7,11 +7,14 @@
 mod authoriser;
 mod caller;
 mod directory;
+mod manage;
 mod permit;
+pub mod policy;
 
 pub use authoriser::{Authoriser, Denial};
 pub use caller::{Caller, Ceiling};
 pub use directory::{Directory, POLL_INTERVAL, Unavailable};
+pub use manage::{Ask, Requester, Target};
 pub use permit::{
     Catalog, Delete, Grant, Manage, MetadataRead, MetadataWrite, Permit, Pull, Push, RegistrySubject,
     RepositorySubject, ServerSubject,

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::auth::{Authenticator, Failure};
 use crate::call::{Call, Query};
 use crate::error::ApiError;
+use crate::faces::directory::{self, DirectoryRoute, Provider};
 use crate::faces::management::{self, ManagementRoute, Managing, Problem};
 use crate::faces::{distribution, tokens};
 use crate::health::Health;
@@ -56,6 +57,7 @@ pub struct App {
     pub control: Control,
     pub keys: Arc<KeyRing>,
     pub authenticator: Authenticator,
+    pub provider: Provider,
     pub recorder: Arc<Recorder>,
     pub metrics: Arc<Metrics>,
     pub health: Arc<Health>,
@@ -139,7 +141,13 @@ async fn public(
     let body = observation.counted(body);
     let authority = authority(&parts)?;
     let name = host_registry(app, authority, &origin)?;
+    let at_front = app.front.hosts.resolve(authority, &origin) == HostMatch::Default;
     let authority = authority.unwrap_or(&app.front.authority).to_owned();
+    if let Some(route) = DirectoryRoute::parse(parts.uri.path()).filter(|_| at_front) {
+        observation.route(route.template());
+        let (id, base) = (observation.id().as_str().to_owned(), app.front.hosts.base(&authority, &origin));
+        return Ok(directory::answer(app, &route, parts, body, &origin, &id, base).await);
+    }
     let route = Route::parse(parts.uri.path())?;
     observation.route(route.template());
     let need = route.need(&parts.method).ok_or_else(|| ApiError::method_not_allowed(&route))?;

@@ -9,10 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use moka::sync::Cache;
-use shorepass_access::{Caller, Ceiling};
-use shorepass_core::{CredentialKind, Principal, Timestamp, TokenScope};
+use shorepass_access::policy::PolicyState;
+use shorepass_access::{Caller, Ceiling, Directory};
+use shorepass_core::directory::ClientProof;
+use shorepass_core::{Clock, CredentialKind, Principal, Timestamp, TokenScope};
 use shorepass_identity::{Account, Claims, GrantType, GuessLimiter, KeyRing, ServerKey};
 use shorepass_store::rows::RegistryRecord;
+use uuid::Uuid;
 
 /// The user name that says: the password is a token.
 pub const NULL_GUID: &str = "00000000-0000-0000-0000-000000000000";
@@ -28,11 +31,16 @@ const VERIFIED_LIFE: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone)]
 pub struct Proven {
     pub caller: Caller,
-    /// When the token that was shown expires; `None` for a credential that does not.
+    /// When the token or credential that was shown expires; `None` for a credential that does not.
     pub expires: Option<Timestamp>,
 }
 
 impl Proven {
+    fn from_origin(mut self, source: Option<IpAddr>) -> Self {
+        self.caller.origin = source;
+        self
+    }
+
     pub fn anonymous(registry: Arc<RegistryRecord>) -> Self {
         Self { caller: Caller::anonymous(registry), expires: None }
     }
@@ -54,6 +62,8 @@ pub struct Failure {
 pub struct Authenticator {
     keys: Arc<KeyRing>,
     secrets: Arc<ServerKey>,
+    directory: Arc<Directory>,
+    clock: Arc<dyn Clock>,
     limiter: GuessLimiter,
     /// Keyed digests of user and password that were right lately. They are verified again all the same (that is one
     /// HMAC); they only skip the limiter, so that nobody can lock out who works.
@@ -61,9 +71,10 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    pub fn new(keys: Arc<KeyRing>, secrets: Arc<ServerKey>, limiter: GuessLimiter) -> Self {
+    pub fn new(keys: Arc<KeyRing>, secrets: Arc<ServerKey>, directory: Arc<Directory>, clock: Arc<dyn Clock>) -> Self {
         let verified = Cache::builder().max_capacity(10_000).time_to_live(VERIFIED_LIFE).build();
-        Self { keys, secrets, limiter, verified }
+        let limiter = GuessLimiter::new(Arc::clone(&clock));
+        Self { keys, secrets, directory, clock, limiter, verified }
     }
 
     /// Reads the `Authorization` header; none is anonymous.
@@ -77,17 +88,19 @@ impl Authenticator {
         login_server: &str,
         source: Option<IpAddr>,
     ) -> Result<Proven, Failure> {
-        match Authorization::of(headers)? {
+        let proven = match Authorization::of(headers)? {
             Authorization::None => Ok(Proven::anonymous(Arc::clone(registry))),
             Authorization::Bearer(token) => self.token(&token, registry, login_server, &[GrantType::AccessToken]),
             Authorization::Basic { user, password } if user.is_empty() && password.is_empty() => {
                 Ok(Proven::anonymous(Arc::clone(registry)))
             }
             Authorization::Basic { user, password } => self.password(&user, &password, registry, login_server, source),
-        }
+        };
+        proven.map(|proven| proven.from_origin(source))
     }
 
-    /// A user name and a password: the null GUID with a token, or the registry's admin account.
+    /// A user name and a password: the null GUID with a token, the registry's admin account, a service principal with its
+    /// secret, or a repository token with one of its passwords.
     ///
     /// # Errors
     /// [`Failure`]; an unknown user costs and looks the same as a wrong password.
@@ -117,13 +130,14 @@ impl Authenticator {
                 .check(source, &account)
                 .map_err(|wait| fail("too many failed sign-ins", Some(wait.seconds)))?;
         }
-        match self.admin(user, password, registry) {
-            Some(caller) => {
+        let proven = self.admin(user, password, registry).or_else(|| self.of_directory(user, password, registry));
+        match proven {
+            Some(proven) => {
                 if let (false, Some(source)) = (known, source) {
                     self.verified.insert(fingerprint, ());
                     self.limiter.succeeded(source, &account);
                 }
-                Ok(Proven { caller, expires: None })
+                Ok(proven.from_origin(source))
             }
             None => {
                 if let Some(source) = source {
@@ -134,7 +148,7 @@ impl Authenticator {
         }
     }
 
-    fn admin(&self, user: &str, password: &str, registry: &Arc<RegistryRecord>) -> Option<Caller> {
+    fn admin(&self, user: &str, password: &str, registry: &Arc<RegistryRecord>) -> Option<Proven> {
         // Both passwords are compared whatever the first comparison, the name and the switch say: the time tells nothing.
         let row = registry
             .admin_passwords
@@ -142,14 +156,21 @@ impl Authenticator {
             .fold(None, |found, row| if self.secrets.verify(password, &row.hash) { Some(row) } else { found });
         let named = user.eq_ignore_ascii_case(registry.registry.name.as_str());
         let row = row.filter(|_| named && registry.registry.settings.admin_enabled)?;
-        Some(Caller {
-            principal: Principal::Admin { registry: registry.registry.id },
-            credential: CredentialKind::AdminPassword,
-            root: CredentialKind::AdminPassword,
-            root_id: Some(row.id),
-            epoch: registry.registry.admin_epoch,
-            ..Caller::anonymous(Arc::clone(registry))
-        })
+        let principal = Principal::Admin { registry: registry.registry.id };
+        let proof = (CredentialKind::AdminPassword, row.id, registry.registry.admin_epoch);
+        Some(own(registry, principal, proof, None))
+    }
+
+    /// A service principal's secret or a repository token's password. An id is looked for among applications, any other
+    /// name among the registry's tokens; the secret is compared whether there is one or not.
+    fn of_directory(&self, user: &str, password: &str, registry: &Arc<RegistryRecord>) -> Option<Proven> {
+        let presented = hex::encode(self.secrets.hash(password));
+        let now = self.clock.now();
+        let found = self.directory.policy(|state| match user.parse::<Uuid>() {
+            Ok(app_id) => service_principal(state, registry, app_id, &presented, now),
+            Err(_) => repository_token(state, registry, user, &presented, now),
+        });
+        found.ok().flatten()
     }
 
     /// One of our own tokens, of one of these kinds.
@@ -182,6 +203,65 @@ impl Authenticator {
     }
 }
 
+/// A caller by a credential of the principal's own.
+fn own(
+    registry: &Arc<RegistryRecord>,
+    principal: Principal,
+    (kind, id, epoch): (CredentialKind, Uuid, i64),
+    expires: Option<Timestamp>,
+) -> Proven {
+    let caller = Caller {
+        principal,
+        credential: kind,
+        root: kind,
+        root_id: Some(id),
+        epoch,
+        ..Caller::anonymous(Arc::clone(registry))
+    };
+    Proven { caller, expires }
+}
+
+fn service_principal(
+    state: &PolicyState,
+    registry: &Arc<RegistryRecord>,
+    app_id: Uuid,
+    presented: &str,
+    now: Timestamp,
+) -> Option<Proven> {
+    let here = state.service_principal_by_app(registry.tenant_id, app_id)?;
+    let home = state.home_of(here)?;
+    let right = state.client_credentials(home.id).find(|credential| {
+        let document = &credential.document;
+        let in_time = document.start <= now && now < document.expires_at;
+        matches!(&document.proof, ClientProof::Secret { hash, .. } if in_time && same(hash, presented))
+    })?;
+    let principal = Principal::ServicePrincipal { id: here.id };
+    let epoch = state.epoch(&principal).ok()?;
+    let proof = (CredentialKind::ClientSecret, right.id, epoch);
+    Some(own(registry, principal, proof, Some(right.document.expires_at)))
+}
+
+fn repository_token(
+    state: &PolicyState,
+    registry: &Arc<RegistryRecord>,
+    name: &str,
+    presented: &str,
+    now: Timestamp,
+) -> Option<Proven> {
+    let token = state.token_by_name(registry.registry.id, name)?;
+    let in_time = |end: Option<Timestamp>| end.is_none_or(|end| now < end);
+    let mut passwords = token.document.passwords.iter();
+    let right = passwords.find(|password| in_time(password.expires_at) && same(&password.hash, presented))?;
+    let principal = Principal::RepositoryToken { registry: registry.registry.id, id: token.id };
+    let epoch = state.epoch(&principal).ok()?;
+    Some(own(registry, principal, (CredentialKind::TokenPassword, right.id, epoch), right.expires_at))
+}
+
+/// Both are keyed digests; still compared in constant time.
+fn same(stored: &str, presented: &str) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(stored.as_bytes(), presented.as_bytes()).is_ok()
+}
+
 fn proven(claims: &Claims, registry: Arc<RegistryRecord>) -> Proven {
     let binding = &claims.shorepass;
     let ceiling = match &claims.access {
@@ -209,6 +289,8 @@ fn proven(claims: &Claims, registry: Arc<RegistryRecord>) -> Proven {
         epoch: binding.epoch,
         ceiling,
         issued,
+        began: Some(Timestamp::from_millis(binding.issued_ms)),
+        origin: None,
     };
     Proven { caller, expires: Some(Timestamp::from_millis(claims.exp.saturating_mul(1000))) }
 }

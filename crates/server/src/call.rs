@@ -104,7 +104,8 @@ impl Call {
 
     /// Records a password that was right.
     pub fn signed_in(&self, caller: &Caller) {
-        if caller.credential == CredentialKind::AdminPassword {
+        use CredentialKind as K;
+        if matches!(caller.credential, K::AdminPassword | K::TokenPassword | K::ClientSecret | K::IdentityToken) {
             self.record(caller, Happening::success(EventKind::Login, "signed in"));
             self.app.metrics.count_login(caller.credential.as_str(), Outcome::Success);
         }

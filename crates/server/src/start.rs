@@ -9,7 +9,9 @@ use secrecy::ExposeSecret as _;
 use shorepass_access::{Authoriser, Directory};
 use shorepass_control::{AuditOutput, Control, Recorder, bootstrap};
 use shorepass_core::{Clock, Random, SystemClock, SystemRandom};
-use shorepass_identity::{GuessLimiter, IdentityError, KeyRing, ServerKey};
+use shorepass_identity::{
+    DirectoryTokens, Federation, Fetch, HttpFetch, IdentityError, KeyRing, PasswordError, Passwords, ServerKey,
+};
 use shorepass_registry::Registry;
 use shorepass_store::audit::{PostgresAudit, SqliteAudit};
 use shorepass_store::blob::{LocalBlobStore, S3BlobStore, S3Config};
@@ -20,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{Administration, App, Front, Public};
 use crate::auth::Authenticator;
 use crate::background::Background;
+use crate::faces::directory::{Parts, Provider};
 use crate::health::{Health, Monitoring};
 use crate::hosts::Hosts;
 use crate::metrics::Metrics;
@@ -40,6 +43,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Passwords(#[from] PasswordError),
 }
 
 impl StartError {
@@ -50,7 +55,7 @@ impl StartError {
             Self::Data { .. } => Some("name a directory that this user may write with `--data`"),
             Self::Store(_) => Some("check `--database` and `--blobs`, and that both can be reached from here"),
             Self::Net(error) => error.hint(),
-            Self::Identity(_) => None,
+            Self::Identity(_) | Self::Passwords(_) => None,
         }
     }
 }
@@ -223,9 +228,12 @@ async fn assemble(
     );
     let registry =
         Registry::new(Arc::clone(&meta), Arc::clone(&blobs), Arc::clone(&clock), Arc::clone(&random), sealing);
+    let front = front(settings, net);
+    let provider = provider(&front, &meta, &keys, &secrets, &clock, &random)?;
     let app = Arc::new(App {
+        provider,
         authoriser: Authoriser::new(Arc::clone(&directory), Arc::clone(&meta)),
-        authenticator: Authenticator::new(Arc::clone(&keys), secrets, GuessLimiter::new(Arc::clone(&clock))),
+        authenticator: Authenticator::new(Arc::clone(&keys), secrets, Arc::clone(&directory), Arc::clone(&clock)),
         directory,
         registry: Arc::new(registry),
         control,
@@ -233,7 +241,7 @@ async fn assemble(
         recorder,
         metrics: Arc::new(Metrics::new()),
         health: Arc::new(health(net, meta, blobs)),
-        front: front(settings, net),
+        front,
         clock,
         random,
     });
@@ -252,6 +260,32 @@ fn front(settings: &Settings, net: &Net) -> Front {
         endpoint: net.endpoint(),
         ca_file: net.ca_file(),
     }
+}
+
+/// The directory's face. Its issuers are named by this server's own address, however it was reached.
+fn provider(
+    front: &Front,
+    store: &Arc<dyn MetaStore>,
+    keys: &Arc<KeyRing>,
+    secrets: &Arc<ServerKey>,
+    clock: &Arc<dyn Clock>,
+    random: &Arc<dyn Random>,
+) -> Result<Provider, StartError> {
+    let base = front.hosts.base(&front.authority, &front.origin);
+    let (keys, key) = (Arc::clone(keys), Arc::clone(secrets));
+    let tokens = DirectoryTokens::new(keys, key, Arc::clone(clock), Arc::clone(random), &base);
+    let fetch = Arc::new(HttpFetch::new());
+    Ok(Provider::new(Parts {
+        store: Arc::clone(store),
+        secrets: Arc::clone(secrets),
+        tokens: Arc::new(tokens),
+        passwords: Arc::new(Passwords::new(Arc::clone(random))?),
+        federation: Arc::new(Federation::new(Arc::clone(&fetch) as Arc<dyn Fetch>, Arc::clone(clock))),
+        fetch,
+        clock: Arc::clone(clock),
+        random: Arc::clone(random),
+        base,
+    }))
 }
 
 fn health(net: &Net, meta: Arc<dyn MetaStore>, blobs: Arc<dyn BlobStore>) -> Health {

@@ -10,7 +10,9 @@ use http_body_util::{BodyExt as _, Limited};
 use serde_json::{Value, json};
 use shorepass_access::{Caller, Ceiling, Denial};
 use shorepass_core::{CredentialKind, EventKind, Outcome, Principal, Timestamp, TokenScope};
-use shorepass_identity::{ACCESS_LIFE, Access, Binding, Claims, GrantType, ISSUER, REFRESH_LIFE, TokenError};
+use shorepass_identity::{
+    ACCESS_LIFE, Access, Binding, CONTAINER_REGISTRY_AUDIENCE, Claims, GrantType, ISSUER, REFRESH_LIFE, TokenError,
+};
 
 use crate::auth::{Authorization, Failure, Proven};
 use crate::call::{Call, Happening, Query};
@@ -165,7 +167,7 @@ fn post(call: &Call, form: &Query) -> Result<Answer, Refusal> {
     issue(call, &signed_in(call, proven)?, &scopes, offline)
 }
 
-/// An identity's token becomes a refresh token. The directory's tokens come with the directory; one of our own keeps its
+/// An identity's token becomes a refresh token. One of the directory's begins a new 3 h; one of a registry's own keeps its
 /// expiry and its ceiling.
 fn exchange(call: &Call, form: &Query) -> Result<Answer, Refusal> {
     match form.get("grant_type") {
@@ -175,13 +177,50 @@ fn exchange(call: &Call, form: &Query) -> Result<Answer, Refusal> {
     }
     let token = required(form, "access_token")?;
     let either = [GrantType::RefreshToken, GrantType::AccessToken];
-    let proven = call.app.authenticator.token(token, &call.registry, &call.login_server, &either);
+    let own = call.app.authenticator.token(token, &call.registry, &call.login_server, &either);
+    let proven = own.or_else(|failure| identity(call, token).unwrap_or(Err(failure)));
     let proven = signed_in(call, proven)?;
     let claims = refresh_claims(call, &proven);
     let token = sign(call, &claims)?;
     audit_token(call, &proven, "refresh token", &[]);
     call.app.metrics.count_token("refresh_token", Outcome::Success);
     Ok(respond::json(StatusCode::OK, &json!({"refresh_token": token})))
+}
+
+/// A token of the directory's, for this registry, for registries in general, or (as clients of old have it) for management
+/// where the registry takes those (azureADAuthenticationAsArmPolicy). `None` for what is no token of the directory's.
+fn identity(call: &Call, token: &str) -> Option<Result<Proven, Failure>> {
+    let front = &call.app.front;
+    let base = front.hosts.base(&front.authority, &front.origin);
+    let mut audiences = vec![CONTAINER_REGISTRY_AUDIENCE, call.login_server.as_str()];
+    if call.registry.registry.settings.authentication_as_arm {
+        audiences.push(&base);
+    }
+    let claims = match call.app.provider.tokens().verify(token, &audiences) {
+        Ok(claims) => claims,
+        Err(TokenError::Malformed) => return None,
+        Err(error) => {
+            return Some(Err(Failure {
+                claimed: "identity token".to_owned(),
+                credential: CredentialKind::IdentityToken,
+                reason: error.to_string(),
+                limited: None,
+            }));
+        }
+    };
+    let binding = &claims.shorepass;
+    let caller = Caller {
+        principal: binding.principal.clone(),
+        credential: CredentialKind::IdentityToken,
+        root: binding.kind,
+        root_id: binding.credential,
+        epoch: binding.epoch,
+        began: Some(Timestamp::from_millis(binding.issued_ms)),
+        origin: call.origin.peer,
+        ..Caller::anonymous(Arc::clone(&call.registry))
+    };
+    let expires = binding.not_after.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)));
+    Some(Ok(Proven { caller, expires }))
 }
 
 fn unsupported_grant(grant: Option<&str>, supported: &str) -> Refusal {
@@ -264,7 +303,7 @@ fn issue(call: &Call, proven: &Proven, scopes: &[TokenScope], with_refresh: bool
 
 /// Only an identity credential begins a new 3 h; what comes of a token ends with it, and reaches no further.
 fn refresh_claims(call: &Call, proven: &Proven) -> Claims {
-    let expires = proven.expires.unwrap_or_else(|| call.app.clock.now().plus(REFRESH_LIFE));
+    let expires = at_most(call.app.clock.now().plus(REFRESH_LIFE), proven.expires);
     let ceiling = match &proven.caller.ceiling {
         Ceiling::Open => None,
         Ceiling::Scopes(scopes) => Some(scopes.iter().filter_map(access_entry).collect()),
