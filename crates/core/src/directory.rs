@@ -132,9 +132,15 @@ pub struct ClientCredential {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientProof {
-    Secret { hash: String, hint: String },
+    Secret {
+        hash: String,
+        hint: String,
+    },
     /// X.509 DER, base64.
-    Certificate { der: String, thumbprint: String },
+    Certificate {
+        der: String,
+        thumbprint: String,
+    },
 }
 
 /// Trust in an outside issuer's token. Parent: the service principal or managed identity. Name: its own.
@@ -186,9 +192,13 @@ pub struct Issuer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IssuerKeys {
-    Discovery { url: Option<String> },
+    Discovery {
+        url: Option<String>,
+    },
     /// A JWKS document.
-    Pinned { jwks: String },
+    Pinned {
+        jwks: String,
+    },
 }
 
 /// Our client at an outside OpenID provider.
@@ -219,12 +229,23 @@ pub struct RoleDefinition {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum AssignmentScope {
-    Tenant { id: Uuid },
-    Subscription { id: Uuid },
-    ResourceGroup { id: Uuid },
-    Registry { id: Uuid },
+    Tenant {
+        id: Uuid,
+    },
+    Subscription {
+        id: Uuid,
+    },
+    ResourceGroup {
+        id: Uuid,
+    },
+    Registry {
+        id: Uuid,
+    },
     /// Registries in ABAC mode only.
-    Repository { registry: Uuid, name: RepositoryName },
+    Repository {
+        registry: Uuid,
+        name: RepositoryName,
+    },
 }
 
 /// A role given to somebody. Parent: the tenant. Name: its id.

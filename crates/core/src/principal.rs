@@ -18,12 +18,21 @@ pub enum Principal {
         uid: u32,
     },
     /// A person of a tenant's directory.
-    User { id: Uuid },
+    User {
+        id: Uuid,
+    },
     /// An application's presence in a tenant.
-    ServicePrincipal { id: Uuid },
-    ManagedIdentity { id: Uuid },
+    ServicePrincipal {
+        id: Uuid,
+    },
+    ManagedIdentity {
+        id: Uuid,
+    },
     /// A credential for what its scope map names.
-    RepositoryToken { registry: Uuid, id: Uuid },
+    RepositoryToken {
+        registry: Uuid,
+        id: Uuid,
+    },
     Anonymous,
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ::http::StatusCode;
 use ::http::header::LOCATION;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use shorepass_core::CredentialKind;
 use shorepass_core::directory::{Issuer, ProviderClient};
 use shorepass_identity::{VerifiedToken, reveal_client_secret};
@@ -28,8 +28,8 @@ use crate::respond::{self, Answer};
 pub use self::http::Outside;
 pub use logout::answer as logout;
 
-/// What is asked of the provider. Groups come with `profile`, or with what is configured there.
-const SCOPE: &str = "openid profile";
+/// What is taken of the provider's word about a person, besides the groups.
+const NAMES: [&str; 2] = ["preferred_username", "name"];
 
 /// A provider of the tenant that people sign in through, and our client there.
 struct Partner {
@@ -68,7 +68,7 @@ pub async fn leave(call: &Asking) -> Result<Answer, Refused> {
         .append_pair("client_id", &partner.client.client_id)
         .append_pair("response_type", "code")
         .append_pair("redirect_uri", &redirect_uri)
-        .append_pair("scope", SCOPE)
+        .append_pair("scope", &document.scope(partner.client.groups_claim.is_some()))
         .append_pair("state", &state)
         .append_pair("nonce", &nonce)
         .append_pair("code_challenge", &s256(&verifier))
@@ -101,14 +101,17 @@ pub async fn come_back(call: &Asking) -> Result<Answer, Refused> {
     let Some(code) = query.get("code") else {
         return Err(failed(call, &partner, "the provider did not sign the person in"));
     };
-    let token = redeem(call, &partner, code, &away).await?;
-    let token = verify(call, &partner, &token, &away.nonce).await?;
+    let answer = redeem(call, &partner, code, &away).await?;
+    let text = |name: &str| answer.get(name).and_then(Value::as_str);
+    let token = text("id_token").ok_or_else(|| failed(call, &partner, "the provider's answer holds no id token"))?;
+    let mut token = verify(call, &partner, token, &away.nonce).await?;
+    complete(call, &partner, &mut token, text("access_token").unwrap_or_default()).await?;
     let who = accounts::adopt(call, &partner, &token).await?;
     request.finish(call, who).await
 }
 
-/// The id token that the code stands for.
-async fn redeem(call: &Asking, partner: &Partner, code: &str, away: &Away) -> Result<String, Refused> {
+/// What the code stands for.
+async fn redeem(call: &Asking, partner: &Partner, code: &str, away: &Away) -> Result<Map<String, Value>, Refused> {
     let provider = call.provider();
     let secret = match &partner.client.client_secret {
         None => None,
@@ -128,12 +131,39 @@ async fn redeem(call: &Asking, partner: &Partner, code: &str, away: &Away) -> Re
     ];
     let credentials = (partner.client.client_id.as_str(), secret.as_ref().map(|secret| secret.as_str()));
     let answered = provider.outside.redeem(&partner.issuer.document, credentials, &fields).await;
-    let answer = answered.map_err(|error| {
+    answered.map_err(|error| {
         tracing::warn!(issuer = partner.issuer.name, %error, "an outside provider did not take a code");
         failed(call, partner, "the provider did not take the code")
+    })
+}
+
+/// Adds what the id token leaves to the user info (OpenID Connect Core 1.0, 5.4). Where groups count and cannot be read
+/// there is no sign-in: nobody loses his groups, or keeps them, by a provider's bad day.
+async fn complete(
+    call: &Asking,
+    partner: &Partner,
+    token: &mut VerifiedToken,
+    access_token: &str,
+) -> Result<(), Refused> {
+    let wanted: Vec<&str> = NAMES.into_iter().chain(partner.client.groups_claim.as_deref()).collect();
+    if access_token.is_empty() || wanted.iter().all(|name| token.claims.contains_key(*name)) {
+        return Ok(());
+    }
+    let said = call.provider().outside.user_info(&partner.issuer.document, access_token).await;
+    let mut said = said.map_err(|error| {
+        tracing::warn!(issuer = partner.issuer.name, %error, "an outside provider told nothing about a person");
+        failed(call, partner, "the provider told nothing about the person")
     })?;
-    let token = answer.get("id_token").and_then(Value::as_str);
-    token.map(str::to_owned).ok_or_else(|| failed(call, partner, "the provider's answer holds no id token"))
+    // It must be about the same person (5.3.2).
+    if !said.is_empty() && said.get("sub").and_then(Value::as_str) != Some(&token.subject) {
+        return Err(failed(call, partner, "the provider told about another person"));
+    }
+    for name in wanted {
+        if let Some(value) = said.remove(name) {
+            token.claims.entry(name).or_insert(value);
+        }
+    }
+    Ok(())
 }
 
 /// The id token's word (OpenID Connect Core 1.0, 3.1.3.7).

@@ -8,7 +8,7 @@ use ::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use moka::sync::Cache;
-use reqwest::{Certificate, Client, redirect};
+use reqwest::{Certificate, Client, RequestBuilder, redirect};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use shorepass_core::directory::{Issuer, IssuerKeys};
@@ -37,12 +37,20 @@ pub struct Document {
     pub authorization_endpoint: Url,
     #[serde(deserialize_with = "url")]
     token_endpoint: Url,
+    #[serde(default, deserialize_with = "optional_url")]
+    userinfo_endpoint: Option<Url>,
+    #[serde(default)]
+    scopes_supported: Vec<String>,
     #[serde(default)]
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
 }
 
 fn url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
     Url::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+fn optional_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    url(deserializer).map(Some)
 }
 
 /// Why a provider gave no token. For the log.
@@ -105,7 +113,8 @@ impl Outside {
         if document.issuer != issuer.issuer {
             return Err(bad("the discovery document is another issuer's"));
         }
-        for endpoint in [&document.authorization_endpoint, &document.token_endpoint] {
+        let endpoints = [&document.authorization_endpoint, &document.token_endpoint];
+        for endpoint in endpoints.into_iter().chain(&document.userinfo_endpoint) {
             if !(endpoint.scheme() == "https"
                 || endpoint.scheme() == "http" && is_loopback(endpoint) && is_loopback(&url))
             {
@@ -134,22 +143,17 @@ impl Outside {
         if let Some(header) = header {
             request = request.header("authorization", header);
         }
-        let unreachable = |error: reqwest::Error| OutsideError::Unreachable(error.without_url());
-        let mut response = request.body(form).send().await.map_err(unreachable)?;
-        let (status, mut body) = (response.status().as_u16(), Vec::new());
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(OutsideError::Unreadable);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let answer: Map<String, Value> = serde_json::from_slice(&body).map_err(|_| OutsideError::Unreadable)?;
-        if status == 200 {
-            return Ok(answer);
-        }
-        // OAuth's word for it is no secret; anything longer is not looked at.
-        let error = answer.get("error").and_then(Value::as_str).unwrap_or("no reason given");
-        Err(OutsideError::Refused { status, error: error.chars().take(60).flat_map(char::escape_default).collect() })
+        read(request.body(form)).await
+    }
+
+    /// What the provider says of the person beside the id token (OpenID Connect Core 1.0, 5.3); nothing when it has no
+    /// such endpoint.
+    pub async fn user_info(&self, issuer: &Issuer, access_token: &str) -> Result<Map<String, Value>, OutsideError> {
+        let document = self.known(issuer).await?;
+        let Some(endpoint) = document.userinfo_endpoint.clone() else { return Ok(Map::new()) };
+        let client = self.client(is_loopback(&endpoint), issuer.ca.as_deref())?;
+        let request = client.get(endpoint).header("accept", "application/json");
+        read(request.header("authorization", format!("Bearer {access_token}"))).await
     }
 
     fn client(&self, loopback: bool, ca: Option<&str>) -> Result<Client, OutsideError> {
@@ -172,7 +176,33 @@ impl Outside {
     }
 }
 
+/// Sends the request; the JSON object of a 200.
+async fn read(request: RequestBuilder) -> Result<Map<String, Value>, OutsideError> {
+    let unreachable = |error: reqwest::Error| OutsideError::Unreachable(error.without_url());
+    let mut response = request.send().await.map_err(unreachable)?;
+    let (status, mut body) = (response.status().as_u16(), Vec::new());
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(OutsideError::Unreadable);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let answer: Map<String, Value> = serde_json::from_slice(&body).map_err(|_| OutsideError::Unreadable)?;
+    if status == 200 {
+        return Ok(answer);
+    }
+    // OAuth's word for it is no secret; anything longer is not looked at.
+    let error = answer.get("error").and_then(Value::as_str).unwrap_or("no reason given");
+    Err(OutsideError::Refused { status, error: error.chars().take(60).flat_map(char::escape_default).collect() })
+}
+
 impl Document {
+    /// What is asked for. Some providers tell of groups only when asked for them by name.
+    pub fn scope(&self, with_groups: bool) -> String {
+        let groups = with_groups && self.scopes_supported.iter().any(|scope| scope == "groups");
+        if groups { "openid profile groups".to_owned() } else { "openid profile".to_owned() }
+    }
+
     /// The form, and the header that proves us beside it, if that is where the provider wants it.
     fn form(&self, (client_id, secret): (&str, Option<&str>), fields: &[(&str, &str)]) -> (Option<String>, String) {
         let mut form = url::form_urlencoded::Serializer::new(String::new());

@@ -1,6 +1,7 @@
 //! The directory over the wire: a real server, its own store, and clients that send what real ones send.
 
 mod applications;
+mod certified;
 mod devices;
 mod exchange;
 mod invitations;
