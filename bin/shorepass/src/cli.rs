@@ -4,19 +4,29 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::access::AccessArgs;
+use crate::commands::ad_group::AdGroupArgs;
 use crate::commands::admin::AdminArgs;
 use crate::commands::audit::AuditArgs;
 use crate::commands::check_health::CheckHealthArgs;
 use crate::commands::completion::CompletionArgs;
 use crate::commands::config::ConfigArgs;
+use crate::commands::federation::FederationArgs;
+use crate::commands::identity::IdentityArgs;
 use crate::commands::keys::KeysArgs;
 use crate::commands::login::LoginArgs;
 use crate::commands::man::ManArgs;
 use crate::commands::registry::RegistryArgs;
 use crate::commands::repository::RepositoryArgs;
+use crate::commands::resource_group::ResourceGroupArgs;
+use crate::commands::role::RoleArgs;
 use crate::commands::scope_map::ScopeMapArgs;
 use crate::commands::serve::ServeArgs;
+use crate::commands::sp::SpArgs;
+use crate::commands::subscription::SubscriptionArgs;
+use crate::commands::tenant::TenantArgs;
 use crate::commands::token::TokenArgs;
+use crate::commands::user::UserArgs;
 use crate::output::Format;
 
 /// A container registry with cloud-grade identity: the server, and the commands that administer it
@@ -63,6 +73,26 @@ pub enum Command {
     Token(TokenArgs),
     /// Scope maps: named sets of repositories and actions
     ScopeMap(ScopeMapArgs),
+    /// Users: people who sign in
+    User(UserArgs),
+    /// Groups, which can hold roles
+    AdGroup(AdGroupArgs),
+    /// Service principals: applications that sign in
+    Sp(SpArgs),
+    /// Managed identities: workloads that sign in without a secret
+    Identity(IdentityArgs),
+    /// Outside issuers of tokens that are trusted
+    Federation(FederationArgs),
+    /// Roles, and who holds them where
+    Role(RoleArgs),
+    /// Who may do what, and why
+    Access(AccessArgs),
+    /// Tenants: directories of their own
+    Tenant(TenantArgs),
+    /// Subscriptions of a tenant
+    Subscription(SubscriptionArgs),
+    /// Resource groups of a subscription
+    ResourceGroup(ResourceGroupArgs),
     /// What happened, and who did it
     Audit(AuditArgs),
     /// Tell whether the server is well

@@ -144,6 +144,12 @@ impl LocalServer {
 
     /// # Errors
     /// See [`LocalServer::get`].
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Value, LocalError> {
+        self.send(Method::PUT, path, Some(body), None).await
+    }
+
+    /// # Errors
+    /// See [`LocalServer::get`].
     pub async fn patch(&self, path: &str, body: &Value) -> Result<Value, LocalError> {
         self.send(Method::PATCH, path, Some(body), None).await
     }

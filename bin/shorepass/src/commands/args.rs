@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use serde_json::{Value, json};
-use shorepass_core::RegistryName;
+use shorepass_core::{RegistryName, Timestamp};
 
 use super::DEFAULT_REGISTRY;
 
@@ -77,6 +77,60 @@ impl TenantOption {
     pub fn path(&self, rest: &str) -> String {
         format!("/api/v1/tenants/{}/{rest}", self.tenant.segment())
     }
+}
+
+/// An object, given either as the first argument or, as `az` has it, by an option.
+#[derive(Debug, Args)]
+pub struct NameArgument {
+    /// Name or id
+    #[arg(value_name = "NAME", id = "positional_name", required_unless_present = "name")]
+    positional: Option<Name>,
+    /// The same, as an option
+    #[arg(
+        short = 'n',
+        long = "name",
+        visible_alias = "id",
+        value_name = "NAME",
+        id = "name",
+        conflicts_with = "positional_name"
+    )]
+    option: Option<Name>,
+}
+
+impl NameArgument {
+    pub fn as_str(&self) -> &str {
+        self.positional.as_ref().or(self.option.as_ref()).map_or("", Name::as_str)
+    }
+
+    pub fn segment(&self) -> String {
+        segment(self.as_str())
+    }
+}
+
+/// Somebody whom an outside provider knows.
+#[derive(Debug, Args)]
+pub struct ExternalOption {
+    /// Outside provider that knows them, by its name here
+    #[arg(long, value_name = "NAME", requires = "subject")]
+    issuer: Option<String>,
+    /// What the provider calls them: the `sub` claim, or of a group its value in the groups claim
+    #[arg(long, value_name = "TEXT", requires = "issuer")]
+    subject: Option<String>,
+}
+
+impl ExternalOption {
+    pub fn body(&self) -> Option<Value> {
+        let (issuer, subject) = (self.issuer.as_ref()?, self.subject.as_ref()?);
+        Some(json!({ "issuer": issuer, "subject": subject }))
+    }
+}
+
+/// A time such as `2026-11-22T10:00:00Z`, or a day, of which midnight UTC is meant.
+pub fn moment(text: &str) -> Result<Timestamp, String> {
+    let refused = |_| {
+        format!("`{}` is neither a day such as 2026-11-22 nor a time such as 2026-11-22T10:00:00Z", text.escape_debug())
+    };
+    text.parse().or_else(|_| format!("{text}T00:00:00Z").parse()).map_err(refused)
 }
 
 /// For what is not easily made again.

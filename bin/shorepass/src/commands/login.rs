@@ -1,6 +1,6 @@
 //! `shorepass login`: signs docker or podman in to a registry (what-the-documents-say.md 1b).
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,13 +16,11 @@ use shorepass_pull::store::{CredentialStore, Stored};
 use shorepass_pull::tool::{Access, Search, Tool, ToolError};
 use shorepass_pull::{Scheme, paths, report};
 
+use super::secrets;
 use super::target::{Target, TargetArgs};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{self, Format};
-
-/// A password longer than this is a mistaken file.
-const MAX_PASSWORD: u64 = 64 * 1024;
 
 const NON_INTERACTIVE: &str = "Please specify both username and password in non-interactive mode.";
 
@@ -69,22 +67,13 @@ impl LoginArgs {
     }
 
     fn read_password(&self) -> anyhow::Result<Option<SecretString>> {
-        let mut text = String::new();
         if self.password_stdin {
-            let read = std::io::stdin().lock().take(MAX_PASSWORD).read_to_string(&mut text);
-            read.context("the password cannot be read from standard input")?;
-        } else if let Some(file) = &self.password_file {
-            let opened = std::fs::File::open(file).and_then(|file| file.take(MAX_PASSWORD).read_to_string(&mut text));
-            opened.with_context(|| format!("the password cannot be read from `{}`", file.display()))?;
-        } else {
-            return Ok(self.password.clone());
+            return secrets::from_stdin("password").map(Some);
         }
-        // As docker does: one line end is the editor's or the shell's, not the password's.
-        let text = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-        if text.is_empty() {
-            return Err(CliError::usage("the password is empty").into());
+        if let Some(file) = &self.password_file {
+            return secrets::from_file(file, "password").map(Some);
         }
-        Ok(Some(text.to_owned().into()))
+        Ok(self.password.clone())
     }
 }
 

@@ -1,22 +1,33 @@
 //! One file for each command.
 
+pub mod access;
+pub mod ad_group;
 pub mod admin;
 mod args;
 pub mod audit;
 pub mod check_health;
 pub mod completion;
 pub mod config;
+mod federated_credential;
+pub mod federation;
 pub mod health;
+pub mod identity;
 pub mod keys;
 pub mod login;
 pub mod man;
 pub mod registry;
 pub mod repository;
+pub mod resource_group;
+pub mod role;
 pub mod scope_map;
 mod secrets;
 pub mod serve;
+pub mod sp;
+pub mod subscription;
 mod target;
+pub mod tenant;
 pub mod token;
+pub mod user;
 
 use clap::Args;
 use serde_json::Value;

@@ -3,11 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{RegistryArgument, whole_list};
+use super::{RegistryArgument, changes, given, whole_list};
 use crate::context::Context;
-use crate::error::CliError;
 use crate::output::Column;
 
 #[derive(Debug, Args)]
@@ -28,6 +27,9 @@ enum Command {
     Update(Update),
     /// Delete a registry and all that is in it
     Delete(Delete),
+    /// The identity that belongs to a registry and dies with it
+    #[command(subcommand)]
+    Identity(Identity),
     /// Tell whether a name can be given to a new registry
     CheckName(CheckName),
 }
@@ -50,28 +52,89 @@ impl Sku {
     }
 }
 
+/// How roles count at a registry (what-the-documents-say.md 2b).
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "kebab-case")]
+enum RoleAssignmentMode {
+    /// Roles at the registry and above
+    Rbac,
+    /// Roles at repositories too, with conditions; AcrPull, AcrPush and AcrDelete do not count
+    RbacAbac,
+}
+
+impl RoleAssignmentMode {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Rbac => "rbac",
+            Self::RbacAbac => "rbac-abac",
+        }
+    }
+}
+
+/// What a registry can be given when it is made, and later.
+#[derive(Debug, Args)]
+struct Settings {
+    /// Tier
+    #[arg(long, ignore_case = true)]
+    sku: Option<Sku>,
+    /// How roles count here; a change ends every credential issued before it
+    #[arg(long)]
+    role_assignment_mode: Option<RoleAssignmentMode>,
+    /// Whether tokens for management open the registry too
+    #[arg(long, value_name = "true|false", action = clap::ArgAction::Set)]
+    authentication_as_arm: Option<bool>,
+    /// Whether requests are limited by tier
+    #[arg(long, value_name = "true|false", action = clap::ArgAction::Set)]
+    rate_limits: Option<bool>,
+}
+
+impl Settings {
+    fn fields(&self) -> [(&'static str, Option<Value>); 4] {
+        [
+            ("sku", self.sku.map(|sku| json!(sku.as_str()))),
+            ("roleAssignmentMode", self.role_assignment_mode.map(|mode| json!(mode.as_str()))),
+            ("authenticationAsArm", self.authentication_as_arm.map(Value::Bool)),
+            ("rateLimits", self.rate_limits.map(Value::Bool)),
+        ]
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Identity {
+    /// Show it
+    Show(RegistryArgument),
+    /// Give the registry an identity
+    Assign(RegistryArgument),
+    /// Take it away, with the roles it has
+    Remove(RegistryArgument),
+}
+
 #[derive(Debug, Args)]
 struct Create {
     #[command(flatten)]
     registry: RegistryArgument,
-    /// Tier
-    #[arg(long, ignore_case = true)]
-    sku: Option<Sku>,
+    /// Resource group it lies in, by name or id
+    #[arg(short = 'g', long, value_name = "GROUP")]
+    resource_group: Option<String>,
+    /// Subscription of the resource group, by name or id
+    #[arg(long, value_name = "SUBSCRIPTION")]
+    subscription: Option<String>,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 #[derive(Debug, Args)]
 struct Update {
     #[command(flatten)]
     registry: RegistryArgument,
-    /// Tier
-    #[arg(long, ignore_case = true)]
-    sku: Option<Sku>,
     /// Whether the admin account can sign in
     #[arg(long, value_name = "true|false", action = clap::ArgAction::Set)]
     admin_enabled: Option<bool>,
     /// Whether everyone may pull without signing in
     #[arg(long, value_name = "true|false", action = clap::ArgAction::Set)]
     anonymous_pull_enabled: Option<bool>,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 #[derive(Debug, Args)]
@@ -106,9 +169,17 @@ pub async fn run(args: RegistryArgs, context: &Context) -> anyhow::Result<ExitCo
     let server = context.server();
     match args.command {
         Command::Create(create) => {
-            let mut body = Map::from_iter([("name".to_owned(), json!(create.registry.required()?))]);
-            body.extend(create.sku.map(|sku| ("sku".to_owned(), json!(sku.as_str()))));
-            let made = server.post("/api/v1/registries", &Value::Object(body)).await?;
+            let [sku, mode, as_arm, limits] = create.settings.fields();
+            let body = given([
+                ("name", Some(json!(create.registry.required()?))),
+                ("resourceGroup", create.resource_group.map(Value::String)),
+                ("subscription", create.subscription.map(Value::String)),
+                sku,
+                mode,
+                as_arm,
+                limits,
+            ]);
+            let made = server.post("/api/v1/registries", &body).await?;
             context.show(&made, COLUMNS)?;
         }
         Command::List => context.show(&whole_list(context, "/api/v1/registries", &[]).await?, COLUMNS)?,
@@ -117,26 +188,26 @@ pub async fn run(args: RegistryArgs, context: &Context) -> anyhow::Result<ExitCo
         }
         Command::Update(update) => update_registry(&update, context).await?,
         Command::Delete(delete) => delete_registry(&delete, context).await?,
+        Command::Identity(command) => identity(&command, context).await?,
         Command::CheckName(check) => return check_name(check, context).await,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn update_registry(update: &Update, context: &Context) -> anyhow::Result<()> {
-    let changes = [
-        ("sku", update.sku.map(|sku| json!(sku.as_str()))),
-        ("adminEnabled", update.admin_enabled.map(Value::Bool)),
-        ("anonymousPullEnabled", update.anonymous_pull_enabled.map(Value::Bool)),
+    let [sku, mode, as_arm, limits] = update.settings.fields();
+    let (admin, anonymous) = (update.admin_enabled, update.anonymous_pull_enabled);
+    let fields = [
+        ("adminEnabled", admin.map(Value::Bool)),
+        ("anonymousPullEnabled", anonymous.map(Value::Bool)),
+        sku,
+        mode,
+        as_arm,
+        limits,
     ];
-    let body: Map<String, Value> =
-        changes.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
-    if body.is_empty() {
-        return Err(CliError::usage("there is nothing to change")
-            .hint("give `--sku`, `--admin-enabled` or `--anonymous-pull-enabled`")
-            .into());
-    }
+    let body = changes(fields, "what is to change, such as `--sku` or `--admin-enabled`")?;
     let name = update.registry.or_default();
-    let changed = context.server().patch(&format!("/api/v1/registries/{name}"), &Value::Object(body)).await?;
+    let changed = context.server().patch(&format!("/api/v1/registries/{name}"), &body).await?;
     context.show(&changed, COLUMNS)?;
     if update.admin_enabled == Some(true) {
         context.printer.note(&format!(
@@ -144,6 +215,26 @@ async fn update_registry(update: &Update, context: &Context) -> anyhow::Result<(
         ));
     }
     Ok(())
+}
+
+/// With `assign` and `remove` as `az acr identity` has them.
+async fn identity(command: &Identity, context: &Context) -> anyhow::Result<()> {
+    const COLUMNS: &[Column] = &[
+        Column::new("TYPE", "/type"),
+        Column::new("PRINCIPAL ID", "/principalId"),
+        Column::new("TENANT ID", "/tenantId"),
+    ];
+    let (registry, kind) = match command {
+        Identity::Show(registry) => (registry, None),
+        Identity::Assign(registry) => (registry, Some("SystemAssigned")),
+        Identity::Remove(registry) => (registry, Some("None")),
+    };
+    let path = format!("/api/v1/registries/{}/identity", registry.or_default());
+    let answer = match kind {
+        None => context.server().get(&path).await?,
+        Some(kind) => context.server().put(&path, &json!({ "type": kind })).await?,
+    };
+    context.show(&answer, COLUMNS)
 }
 
 async fn delete_registry(delete: &Delete, context: &Context) -> anyhow::Result<()> {

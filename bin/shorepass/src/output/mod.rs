@@ -2,8 +2,10 @@
 
 mod table;
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::CliError;
 pub use table::{Column, clean, table};
@@ -53,9 +55,14 @@ fn tsv_row(row: &Value) -> String {
     let cells = |items: &mut dyn Iterator<Item = &Value>| items.map(tsv_cell).collect::<Vec<_>>().join("\t");
     match row {
         Value::Array(items) => cells(&mut items.iter()),
-        Value::Object(fields) => cells(&mut fields.values()),
+        Value::Object(fields) => cells(&mut in_order(fields).into_iter().map(|(_, value)| value)),
         scalar => tsv_cell(scalar),
     }
+}
+
+/// The fields by name: in which order an answer has them is nobody's promise.
+fn in_order(fields: &Map<String, Value>) -> BTreeMap<&String, &Value> {
+    fields.iter().collect()
 }
 
 /// Tabs and line ends would break the row they stand in.

@@ -31,8 +31,9 @@ pub fn any_table(value: &Value) -> String {
     let Some(Value::Object(first)) = items.first() else {
         return layout(Vec::new(), items.iter().map(row).collect());
     };
-    let keys: Vec<String> = first.keys().cloned().collect();
-    let rows = items.iter().map(|item| keys.iter().map(|key| text(item.get(key).unwrap_or(&Value::Null))).collect());
+    let keys: Vec<&String> = super::in_order(first).into_keys().collect();
+    let rows =
+        items.iter().map(|item| keys.iter().map(|key| text(item.get(key.as_str()).unwrap_or(&Value::Null))).collect());
     let rows = rows.collect();
     layout(keys.iter().map(|key| clean(key).to_uppercase()).collect(), rows)
 }

@@ -27,6 +27,8 @@ pub struct Fake {
 struct State {
     /// By method and path with query.
     answers: HashMap<String, (u16, Value)>,
+    /// For what there is no answer to.
+    otherwise: Option<(u16, Value)>,
     heard: Vec<(String, Value)>,
     /// `If-Match`, where it was sent.
     conditions: Vec<String>,
@@ -48,6 +50,31 @@ impl Fake {
     pub fn on(self, request: &str, status: u16, body: Value) -> Self {
         self.state.lock().unwrap().answers.insert(request.to_owned(), (status, body));
         self
+    }
+
+    /// Answers everything else so.
+    pub fn otherwise(self, status: u16, body: Value) -> Self {
+        self.state.lock().unwrap().otherwise = Some((status, body));
+        self
+    }
+
+    /// Runs each command line, and compares what was sent for it: `GET /path`, and the body.
+    pub fn assert_sends(&self, cases: &[(&str, &str, Value)]) {
+        for (line, request, body) in cases {
+            let before = self.heard().len();
+            let ran = self.run(&line.split(' ').collect::<Vec<_>>());
+            assert_eq!(ran.code, Some(0), "{line}: {ran:?}");
+            assert_eq!(self.heard()[before..], [((*request).to_owned(), body.clone())], "{line}");
+        }
+    }
+
+    /// Runs each command line, and sees it refused as a usage error before anything is sent.
+    pub fn assert_refuses(&self, lines: &[&str]) {
+        for line in lines {
+            let ran = self.run(&line.split(' ').collect::<Vec<_>>());
+            assert_eq!(ran.code, Some(2), "{line}: {ran:?}");
+        }
+        assert!(self.heard().is_empty(), "{:?}", self.heard());
     }
 
     /// What was asked so far, with each body.
@@ -88,7 +115,8 @@ async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<
     state.conditions.extend(condition);
     let missing =
         (404, serde_json::json!({ "title": "not found", "detail": format!("the fake has no answer to {name}") }));
-    let (status, answer) = state.answers.get(&name).cloned().unwrap_or(missing);
+    let otherwise = state.otherwise.clone().unwrap_or(missing);
+    let (status, answer) = state.answers.get(&name).cloned().unwrap_or(otherwise);
     state.heard.push((name, body));
     let body = if status == 204 { Bytes::new() } else { Bytes::from(answer.to_string()) };
     let mut response = Response::new(Full::new(body));

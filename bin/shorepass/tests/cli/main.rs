@@ -7,6 +7,8 @@ mod check_health;
 #[cfg(test)]
 mod configuration;
 #[cfg(test)]
+mod directory;
+#[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod images;
@@ -14,6 +16,8 @@ mod images;
 mod login;
 #[cfg(test)]
 mod machine;
+#[cfg(test)]
+mod roles;
 #[cfg(test)]
 mod serving;
 #[cfg(test)]
