@@ -123,12 +123,16 @@ async fn administration(
     origin: &Origin,
 ) -> Result<Answer, Problem> {
     let Listener::Administration { uid, .. } = origin.listener else { return Err(Problem::forbidden()) };
+    if let Some(answer) = management::description(request.uri().path(), request.method()) {
+        observation.route(management::DESCRIPTION);
+        return Ok(answer);
+    }
     let route = ManagementRoute::parse(request.uri().path()).ok_or_else(Problem::not_found)?;
     observation.route(route.template());
     let query = Query::of(request.uri()).ok_or_else(|| Problem::bad_request("the query holds control characters"))?;
-    let call = Managing::new(Arc::clone(app), uid, observation.id().as_str().to_owned(), query)?;
     let (parts, body) = request.into_parts();
-    Ok(management::answer(call, route, &parts.method, observation.counted(body)).await)
+    let call = Managing::operator(app, uid, observation.id().as_str().to_owned(), route, query, &parts.headers);
+    Ok(management::answer(call, &parts.method, observation.counted(body)).await)
 }
 
 async fn public(
@@ -147,6 +151,10 @@ async fn public(
         observation.route(route.template());
         let (id, base) = (observation.id().as_str().to_owned(), app.front.hosts.base(&authority, &origin));
         return Ok(directory::answer(app, &route, parts, body, &origin, &id, base).await);
+    }
+    if management::serves(parts.uri.path()) && at_front {
+        let base = app.front.hosts.base(&authority, &origin);
+        return Ok(manage(app, observation, parts, body, &origin, base).await.unwrap_or_else(Problem::into_answer));
     }
     let route = Route::parse(parts.uri.path())?;
     observation.route(route.template());
@@ -182,6 +190,27 @@ async fn public(
     let proven = call.app.authenticator.header(&call.headers, &call.registry, &call.login_server, call.origin.peer);
     let proven = proven.map_err(|failure| refuse_credential(&call, &need, &failure))?;
     distribution::answer(call, proven, route, need, body).await
+}
+
+/// The management API, for callers with an identity token.
+async fn manage(
+    app: &Arc<App>,
+    observation: &mut Observation,
+    parts: Parts,
+    body: RequestBody,
+    origin: &Origin,
+    base: String,
+) -> Result<Answer, Problem> {
+    if let Some(answer) = management::description(parts.uri.path(), &parts.method) {
+        observation.route(management::DESCRIPTION);
+        return Ok(answer);
+    }
+    let route = ManagementRoute::parse(parts.uri.path()).ok_or_else(Problem::not_found)?;
+    observation.route(route.template());
+    let query = Query::of(&parts.uri).ok_or_else(|| Problem::bad_request("the query holds control characters"))?;
+    let id = observation.id().as_str().to_owned();
+    let call = Managing::remote(app, origin, id, base, route, query, &parts.headers)?;
+    Ok(management::answer(call, &parts.method, body).await)
 }
 
 /// The host a request was sent to. Only HTTP/1.0 may leave it out (RFC 9112, section 3.2).

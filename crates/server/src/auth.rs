@@ -36,7 +36,7 @@ pub struct Proven {
 }
 
 impl Proven {
-    fn from_origin(mut self, source: Option<IpAddr>) -> Self {
+    fn reached_from(mut self, source: Option<IpAddr>) -> Self {
         self.caller.origin = source;
         self
     }
@@ -96,7 +96,7 @@ impl Authenticator {
             }
             Authorization::Basic { user, password } => self.password(&user, &password, registry, login_server, source),
         };
-        proven.map(|proven| proven.from_origin(source))
+        proven.map(|proven| proven.reached_from(source))
     }
 
     /// A user name and a password: the null GUID with a token, the registry's admin account, a service principal with its
@@ -137,7 +137,7 @@ impl Authenticator {
                     self.verified.insert(fingerprint, ());
                     self.limiter.succeeded(source, &account);
                 }
-                Ok(proven.from_origin(source))
+                Ok(proven.reached_from(source))
             }
             None => {
                 if let Some(source) = source {

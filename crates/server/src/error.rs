@@ -20,7 +20,8 @@ pub struct ApiError {
     pub status: StatusCode,
     pub code: &'static str,
     pub message: String,
-    pub detail: Option<Value>,
+    /// Boxed, so that a result that may be one stays small.
+    pub detail: Option<Box<Value>>,
     pub headers: Vec<(HeaderName, String)>,
 }
 
@@ -61,7 +62,7 @@ impl ApiError {
     pub fn into_answer(self) -> Answer {
         let mut error = json!({"code": self.code, "message": self.message});
         if let Some(detail) = self.detail {
-            error["detail"] = detail;
+            error["detail"] = *detail;
         }
         // What is refused or missing now may not be in a moment, or for somebody else (a 404 is cacheable by default).
         let mut answer = respond::no_store(respond::json(self.status, &json!({"errors": [error]})));
@@ -122,7 +123,7 @@ impl Challenge {
     /// Nothing was proved.
     pub fn unauthorized(&self, error: Option<&str>) -> ApiError {
         let mut answer = ApiError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "authentication required");
-        answer.detail = self.detail();
+        answer.detail = self.detail().map(Box::new);
         answer.with(WWW_AUTHENTICATE, self.header(error))
     }
 
@@ -131,7 +132,7 @@ impl Challenge {
     pub fn insufficient(&self) -> ApiError {
         let message = "requested access to the resource is denied";
         let mut answer = ApiError::new(StatusCode::UNAUTHORIZED, "DENIED", message);
-        answer.detail = self.detail();
+        answer.detail = self.detail().map(Box::new);
         answer.with(WWW_AUTHENTICATE, self.header(Some("insufficient_scope")))
     }
 
@@ -207,8 +208,8 @@ impl From<RegistryError> for ApiError {
         };
         let mut answer = Self::new(status, code, message);
         if let E::ManifestContentUnknown { blobs, manifests } = &error {
-            answer.detail =
-                Some(json!(blobs.iter().chain(manifests).map(|d| json!({"digest": d})).collect::<Vec<_>>()));
+            let missing: Vec<_> = blobs.iter().chain(manifests).map(|digest| json!({"digest": digest})).collect();
+            answer.detail = Some(Box::new(json!(missing)));
         }
         answer
     }

@@ -1,208 +1,235 @@
-//! `/api/v1`: the native management API. In this version it is served on the administration socket only.
+//! `/api/v1`: the native management API. Over the administration socket everybody who may open it is the operator; on the
+//! public listener callers show an identity token of the management audience.
 
+mod access;
+mod applications;
+mod groups;
+mod identities;
+mod issuers;
+mod openapi;
+mod operations;
+mod people;
+mod problem;
 mod registries;
+mod reply;
 mod repositories;
+mod roles;
 mod route;
+mod tenancy;
+mod tokens;
 mod views;
 
+use std::str::FromStr;
 use std::sync::Arc;
 
-use http::header::HeaderName;
-use http::{Method, StatusCode};
+use http::header::{AUTHORIZATION, IF_MATCH};
+use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use shorepass_access::{Denial, Manage, Permit, ServerSubject};
-use shorepass_control::{Actor, ControlError};
-use shorepass_core::{CredentialKind, Principal};
-use shorepass_registry::RegistryError;
+use shorepass_access::Requester;
+use shorepass_access::policy::Proof;
+use shorepass_control::{Actor, Control, Expected, MAX_PAGE, Page};
+use shorepass_core::{AuditEvent, CredentialKind, EventKind, Outcome, Principal, RegistryName};
 
+use self::operations::Operation;
 use crate::app::{App, RequestBody};
 use crate::call::Query;
+use crate::net::Origin;
 use crate::respond::{self, Answer};
+pub use openapi::PATH as DESCRIPTION;
+pub use problem::Problem;
 pub use route::ManagementRoute;
 
-/// The body of a management call: a few settings.
-const MAX_BODY: usize = 64 * 1024;
+/// The body of a management call: a few settings, or a JWKS with the keys of a large provider.
+const MAX_BODY: usize = 512 * 1024;
 
-/// An RFC 9457 problem.
-#[derive(Debug)]
-pub struct Problem {
-    status: StatusCode,
-    detail: String,
-    hint: Option<String>,
-}
-
-impl Problem {
-    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), hint: None }
-    }
-
-    fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    pub fn bad_request(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, detail)
-    }
-
-    pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "there is nothing at this path")
-            .hint("the API is under /api/v1; a client and a server of different versions may disagree about it")
-    }
-
-    pub fn forbidden() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "only the local operator administers this server")
-    }
-
-    fn unavailable() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the server's storage does not answer")
-            .hint("`shorepass health` says which part of it; try again when it is back")
-    }
-
-    fn internal(error: &dyn std::fmt::Display) -> Self {
-        tracing::error!(%error, "a management call failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed").hint("its log says why")
-    }
-
-    pub fn into_answer(self) -> Answer {
-        let mut body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        if let Some(hint) = self.hint {
-            body["hint"] = json!(hint);
-        }
-        respond::json_as(self.status, "application/problem+json", &body)
-    }
-}
-
-impl From<ControlError> for Problem {
-    fn from(error: ControlError) -> Self {
-        let text = error.to_string();
-        match error {
-            ControlError::Invalid(_) => Self::new(StatusCode::BAD_REQUEST, text),
-            ControlError::NotFound(_) => {
-                Self::new(StatusCode::NOT_FOUND, text).hint("`shorepass registry list` shows what there is")
-            }
-            ControlError::Conflict(_) | ControlError::Changed => Self::new(StatusCode::CONFLICT, text),
-            ControlError::Store(error) => error.into(),
-            ControlError::Identity(error) => Self::internal(&error),
-            ControlError::Token(error) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<shorepass_store::StoreError> for Problem {
-    fn from(error: shorepass_store::StoreError) -> Self {
-        use shorepass_store::StoreError as E;
-        match error {
-            E::Unavailable(_) | E::NotWritable(_) => {
-                tracing::warn!(%error, "a management call failed");
-                Self::unavailable()
-            }
-            E::Corrupt(_) | E::Refused(_) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<RegistryError> for Problem {
-    fn from(error: RegistryError) -> Self {
-        let text = error.to_string();
-        match error {
-            RegistryError::NameUnknown | RegistryError::ManifestUnknown | RegistryError::BlobUnknown => {
-                Self::new(StatusCode::NOT_FOUND, text)
-            }
-            RegistryError::Locked { .. } => Self::new(StatusCode::METHOD_NOT_ALLOWED, text)
-                .hint("`shorepass repository lock` with `--delete-enabled true --write-enabled true` unlocks it"),
-            RegistryError::Store(error) => error.into(),
-            other => Self::new(StatusCode::BAD_REQUEST, other.to_string()),
-        }
-    }
-}
-
-impl From<Denial> for Problem {
-    fn from(denial: Denial) -> Self {
-        match denial {
-            Denial::Outage(_) => Self::unavailable(),
-            Denial::Store(error) => error.into(),
-            Denial::Anonymous | Denial::Scope | Denial::Forbidden | Denial::Revoked(_) => Self::forbidden(),
-        }
-    }
-}
-
-/// A management call by the local operator.
+/// A management call.
 pub struct Managing {
     pub app: Arc<App>,
-    pub permit: Permit<Manage, ServerSubject>,
     pub actor: Actor,
-    pub uid: u32,
+    pub route: ManagementRoute,
     pub query: Query,
+    pub expected: Expected,
+    pub body: Vec<u8>,
 }
 
 impl Managing {
-    /// # Errors
-    /// When the caller is not the local operator.
-    pub fn new(app: Arc<App>, uid: u32, request_id: String, query: Query) -> Result<Self, Problem> {
-        let principal = Principal::Operator { uid };
-        let permit = app.authoriser.manage(&principal)?;
+    /// A call of the local operator, over the socket.
+    pub fn operator(
+        app: &Arc<App>,
+        uid: u32,
+        request_id: String,
+        route: ManagementRoute,
+        query: Query,
+        headers: &HeaderMap,
+    ) -> Self {
+        let front = &app.front;
         let actor = Actor {
-            principal,
+            requester: Requester::operator(uid),
             credential: CredentialKind::Socket,
             origin: "socket".to_owned(),
             request_id: Some(request_id),
+            base: front.hosts.base(&front.authority, &front.origin),
         };
-        Ok(Self { app, permit, actor, uid, query })
+        Self { app: Arc::clone(app), actor, route, query, expected: expected(headers), body: Vec::new() }
+    }
+
+    /// A call on the public listener, by whom an identity token of the management audience speaks for. `base` is this
+    /// server's address as the client reached it.
+    ///
+    /// # Errors
+    /// 401 without such a token, or with one whose principal or credential has ended.
+    pub fn remote(
+        app: &Arc<App>,
+        origin: &Origin,
+        request_id: String,
+        base: String,
+        route: ManagementRoute,
+        query: Query,
+        headers: &HeaderMap,
+    ) -> Result<Self, Problem> {
+        let requester = signed_in(app, headers, &base)?;
+        let actor = Actor {
+            requester,
+            credential: CredentialKind::IdentityToken,
+            origin: origin.peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string()),
+            request_id: Some(request_id),
+            base,
+        };
+        Ok(Self { app: Arc::clone(app), actor, route, query, expected: expected(headers), body: Vec::new() })
+    }
+
+    pub fn control(&self) -> &Control {
+        &self.app.control
+    }
+
+    pub fn is_operator(&self) -> bool {
+        matches!(self.actor.principal(), Principal::Operator { .. })
+    }
+
+    pub fn parameter(&self, name: &str) -> &str {
+        self.route.parameter(name)
+    }
+
+    pub fn tenant(&self) -> &str {
+        self.parameter("tenant")
+    }
+
+    /// The registry of the path; a name that cannot exist does not.
+    pub fn registry(&self) -> Result<RegistryName, Problem> {
+        let said = self.parameter("registry");
+        said.parse().map_err(|_| Problem::new(StatusCode::NOT_FOUND, "there is no registry of that name"))
+    }
+
+    pub fn page(&self) -> Result<Page, Problem> {
+        let n = self.read::<u32>("n", "a number of entries")?.unwrap_or(Page::default().n);
+        if !(1..=MAX_PAGE).contains(&n) {
+            return Err(Problem::bad_request(format!("`n` must be 1 to {MAX_PAGE}")));
+        }
+        Ok(Page { n, last: self.query.get("last").filter(|last| !last.is_empty()).map(str::to_owned) })
+    }
+
+    pub fn flag(&self, name: &str) -> Result<bool, Problem> {
+        Ok(self.read(name, "true or false")?.unwrap_or(false))
+    }
+
+    /// A query parameter; an empty one is none.
+    pub fn read<T: FromStr>(&self, name: &str, form: &str) -> Result<Option<T>, Problem> {
+        let text = self.query.get(name).filter(|text| !text.is_empty());
+        text.map(|text| text.parse().map_err(|_| Problem::bad_request(format!("`{name}` must be {form}")))).transpose()
     }
 }
 
-/// Answers a management request.
-pub async fn answer(call: Managing, route: ManagementRoute, method: &Method, body: RequestBody) -> Answer {
-    if !route.methods().contains(method) {
-        let allowed: Vec<&str> = route.methods().iter().map(Method::as_str).collect();
-        let mut answer = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the method is not allowed here").into_answer();
-        respond::set(&mut answer, HeaderName::from_static("allow"), &allowed.join(", "));
-        return answer;
+/// Whom the `Authorization` header proves.
+fn signed_in(app: &App, headers: &HeaderMap, base: &str) -> Result<Requester, Problem> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Problem::unauthorized("this needs an identity token", base, None));
+    };
+    let refused = |why: &str| Problem::unauthorized(why, base, Some("invalid_token"));
+    let token = value.to_str().ok().and_then(|text| text.split_once(' '));
+    let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    let token = token.ok_or_else(|| refused("this needs an identity token, as `Authorization: Bearer …`"))?;
+    let claims = app.provider.tokens().verify(token, &[app.provider.base()]);
+    let bound = claims.map_err(|_| refused("the identity token is not good, or not for this server's management"))?.shorepass;
+    let proof = Proof { epoch: bound.epoch, root: bound.kind, root_id: bound.credential };
+    let alive = app.directory.policy(|state| state.alive(&bound.principal, &proof));
+    match alive {
+        Ok(Ok(())) => Ok(Requester { principal: bound.principal, proof }),
+        Ok(Err(why)) => Err(refused(&format!("{why}: sign in again"))),
+        Err(_) => Err(Problem::unavailable()),
     }
+}
+
+/// `If-Match` with one of our etags, or `*`; anything else matches nothing (RFC 9110, 13.1.1).
+fn expected(headers: &HeaderMap) -> Expected {
+    let Some(value) = headers.get(IF_MATCH) else { return Expected::Anything };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Expected::Anything;
+    }
+    let etag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).and_then(|text| text.parse().ok());
+    etag.map_or(Expected::Nothing, Expected::Etag)
+}
+
+/// Answers a management call.
+pub async fn answer(mut call: Managing, method: &Method, body: RequestBody) -> Answer {
     let answered = match read_body(body).await {
-        Ok(body) => dispatch(&call, route, method, &body).await,
+        Ok(body) => {
+            call.body = body;
+            dispatch(&call, method).await
+        }
         Err(problem) => Err(problem),
     };
-    respond::no_store(answered.unwrap_or_else(Problem::into_answer))
+    let answer = answered.unwrap_or_else(|problem| refuse(&call, method, problem));
+    respond::no_store(answer)
 }
 
-async fn dispatch(call: &Managing, route: ManagementRoute, method: &Method, body: &[u8]) -> Result<Answer, Problem> {
-    use ManagementRoute as R;
-    match route {
-        R::Registries if *method == Method::POST => registries::create(call, parse(body)?).await,
-        R::Registries => registries::list(call).await,
-        R::CheckName => registries::check_name(call, parse(body)?).await,
-        R::Registry(name) => match *method {
-            Method::PATCH => registries::update(call, &name, parse(body)?).await,
-            Method::DELETE => registries::delete(call, &name).await,
-            _ => registries::show(call, &name).await,
-        },
-        R::Admin(name) => registries::admin(call, &name).await,
-        R::AdminEnable(name) => registries::admin_switch(call, &name, true).await,
-        R::AdminDisable(name) => registries::admin_switch(call, &name, false).await,
-        R::AdminRenew(name) => registries::admin_renew(call, &name, parse(body)?).await,
-        R::RefreshToken(name) => registries::refresh_token(call, &name, parse(body)?).await,
-        R::Repositories(name) => repositories::list(call, &name).await,
-        R::Repository(name, repository) => repositories::repository(call, &name, &repository, method, body).await,
-        R::Tags(name, repository) => repositories::tags(call, &name, &repository).await,
-        R::Tag(name, repository, tag) => repositories::tag(call, &name, &repository, &tag, method, body).await,
-        R::Manifests(name, repository) => repositories::manifests(call, &name, &repository).await,
-        R::Manifest(name, repository, digest) => {
-            repositories::manifest(call, &name, &repository, &digest, method, body).await
-        }
-        R::Audit => views::audit(call).await,
-        R::Health => views::health(call).await,
-        R::Keys => Ok(views::keys(&call.app.control.signing_keys(&call.permit))),
-        R::KeysRotate => Ok(views::keys(&call.app.control.rotate_keys(&call.permit, &call.actor).await?)),
+async fn dispatch(call: &Managing, method: &Method) -> Result<Answer, Problem> {
+    let operation =
+        call.route.operation(method).ok_or_else(|| Problem::method_not_allowed(&call.route.methods()))?;
+    check_query(operation, &call.query)?;
+    (operation.handler)(call).await
+}
+
+fn check_query(operation: &Operation, query: &Query) -> Result<(), Problem> {
+    if let Some(unknown) = query.names().find(|name| !operation.query.contains(name)) {
+        let unknown: String = unknown.chars().take(64).flat_map(char::escape_default).collect();
+        let known = if operation.query.is_empty() { "none".to_owned() } else { operation.query.join(", ") };
+        return Err(Problem::bad_request(format!("there is no query parameter `{unknown}` here; there is {known}")));
     }
+    match query.repeated(operation.query) {
+        Some(twice) => Err(Problem::bad_request(format!("`{twice}` is there more than once"))),
+        None => Ok(()),
+    }
+}
+
+/// What a caller may not do is worth a line in the audit.
+fn refuse(call: &Managing, method: &Method, problem: Problem) -> Answer {
+    let (status, reason) = (problem.status, problem.detail().to_owned());
+    if status == StatusCode::FORBIDDEN || status == StatusCode::UNAUTHORIZED {
+        let actor = &call.actor;
+        call.app.recorder.record(AuditEvent {
+            id: call.app.new_id(),
+            time: call.app.clock.now(),
+            kind: EventKind::Denied,
+            outcome: Outcome::Failure,
+            reason: reason.clone(),
+            registry: Some(call.parameter("registry")).filter(|name| !name.is_empty()).map(str::to_owned),
+            repository: None,
+            target: None,
+            operation: Some(format!("{method} {}", call.route.template())),
+            principal: actor.principal().id(),
+            credential: actor.credential.as_str().to_owned(),
+            origin: actor.origin.clone(),
+            request_id: actor.request_id.clone(),
+            count: 1,
+            detail: None,
+        });
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        return Problem::unauthorized(reason, &call.actor.base, Some("invalid_token")).into_answer();
+    }
+    problem.into_answer()
 }
 
 async fn read_body(body: RequestBody) -> Result<Vec<u8>, Problem> {
@@ -211,17 +238,18 @@ async fn read_body(body: RequestBody) -> Result<Vec<u8>, Problem> {
     Ok(collected.to_bytes().to_vec())
 }
 
-/// A JSON object; an empty body is `{}`. Unknown fields are refused by the types, which would also take a list of their
-/// fields' values.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    let body = if body.is_empty() { b"{}" } else { body };
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return Err(Problem::bad_request("the body is not a JSON object"));
-    }
-    serde_json::from_slice(body)
-        .map_err(|error| Problem::bad_request(format!("the body is not as it should be: {error}")))
+/// Whether a path is the API's. On a registry's login server nothing is.
+pub fn serves(raw_path: &str) -> bool {
+    raw_path == route::PREFIX || raw_path.strip_prefix(route::PREFIX).is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn list(entries: Vec<Value>) -> Answer {
-    respond::json(StatusCode::OK, &json!({"value": entries}))
+/// The API's description, for everybody.
+pub fn description(raw_path: &str, method: &Method) -> Option<Answer> {
+    if raw_path != openapi::PATH {
+        return None;
+    }
+    Some(match *method {
+        Method::GET | Method::HEAD => respond::json(StatusCode::OK, openapi::document()),
+        _ => Problem::method_not_allowed(&[Method::GET, Method::HEAD]).into_answer(),
+    })
 }

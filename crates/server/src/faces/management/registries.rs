@@ -1,101 +1,139 @@
-//! Registries, their admin accounts, and the operator's own sessions.
+//! Registries, their admin accounts and identities, and the operator's own sessions.
 
 use http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
-use shorepass_control::{DEFAULT_REGISTRY, PasswordName, RegistryPatch};
-use shorepass_core::RegistryName;
-use shorepass_store::rows::{RegistryRecord, Tier};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shorepass_control::{
+    AdminAccount, DEFAULT_REGISTRY, Listed, Located, Made, NameAvailability, NewRegistry, PasswordName, RegistryIdentity,
+    RegistryIdentityView, RegistryPatch, RoleAssignmentModeName, TierName,
+};
+use shorepass_core::Timestamp;
+use shorepass_store::rows::{RoleAssignmentMode, Tier};
+use uuid::Uuid;
 
-use super::{Managing, Problem, list as listed};
+use super::reply::{Gone, Json, Shown};
+use super::{Managing, Problem};
 use crate::hosts::HostMatch;
-use crate::respond::{self, Answer};
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct NewRegistry {
-    name: String,
-    sku: Option<Tier>,
-}
+type Answered<T> = Result<T, Problem>;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Name {
     name: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Renewal {
     password_name: PasswordName,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SessionRequest {
+    /// Where the session is for, when the registry has several names.
     login_server: Option<String>,
 }
 
-pub async fn create(call: &Managing, new: NewRegistry) -> Result<Answer, Problem> {
-    let name: RegistryName =
-        new.name.parse().map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("{error}")))?;
-    let tier = new.sku.unwrap_or(Tier::Premium);
-    let record = call.app.control.create_registry(&call.permit, &call.actor, name, tier).await?;
-    Ok(respond::json(StatusCode::CREATED, &view(call, &record)))
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Session {
+    refresh_token: String,
+    login_server: String,
+    /// Seconds.
+    expires_in: u64,
+    endpoint: String,
+    ca_file: Option<String>,
 }
 
-pub async fn list(call: &Managing) -> Result<Answer, Problem> {
-    let records = call.app.control.registries(&call.permit).await?;
-    Ok(listed(records.iter().map(|record| view(call, record)).collect()))
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistryView {
+    id: Uuid,
+    name: String,
+    login_server: String,
+    #[schemars(with = "TierName")]
+    sku: Tier,
+    admin_enabled: bool,
+    anonymous_pull_enabled: bool,
+    #[schemars(with = "RoleAssignmentModeName")]
+    role_assignment_mode: RoleAssignmentMode,
+    authentication_as_arm: bool,
+    rate_limits: bool,
+    resource_group: String,
+    subscription_id: Uuid,
+    /// The tenant's GUID.
+    tenant_id: Uuid,
+    #[schemars(with = "String")]
+    creation_date: Timestamp,
+    #[schemars(with = "String")]
+    updated_at: Timestamp,
+    etag: String,
 }
 
-pub async fn show(call: &Managing, name: &RegistryName) -> Result<Answer, Problem> {
-    let record = call.app.control.registry(&call.permit, name).await?;
-    Ok(respond::json(StatusCode::OK, &view(call, &record)))
+pub async fn create(call: &Managing, Json(new): Json<NewRegistry>) -> Answered<Made<RegistryView>> {
+    let made = call.control().create_registry(&call.actor, new).await?;
+    Ok(Made { view: view(call, &made.view), new: made.new })
 }
 
-pub async fn update(call: &Managing, name: &RegistryName, patch: RegistryPatch) -> Result<Answer, Problem> {
-    let record = call.app.control.update_registry(&call.permit, &call.actor, name, patch).await?;
-    Ok(respond::json(StatusCode::OK, &view(call, &record)))
+pub async fn list(call: &Managing, (): ()) -> Answered<Listed<RegistryView>> {
+    let listed = call.control().registries(&call.actor, &call.page()?).await?;
+    Ok(Listed { value: listed.value.iter().map(|located| view(call, located)).collect(), next: listed.next })
 }
 
-pub async fn delete(call: &Managing, name: &RegistryName) -> Result<Answer, Problem> {
-    call.app.control.delete_registry(&call.permit, &call.actor, name).await?;
-    Ok(respond::status(StatusCode::NO_CONTENT))
+pub async fn show(call: &Managing, (): ()) -> Answered<Shown<RegistryView>> {
+    let located = call.control().registry(&call.actor, &call.registry()?).await?;
+    Ok(Shown(view(call, &located)))
 }
 
-pub async fn check_name(call: &Managing, asked: Name) -> Result<Answer, Problem> {
-    let availability = call.app.control.check_name(&call.permit, &asked.name).await?;
-    Ok(respond::json(StatusCode::OK, &availability))
+pub async fn update(call: &Managing, Json(patch): Json<RegistryPatch>) -> Answered<Shown<RegistryView>> {
+    let located = call.control().update_registry(&call.actor, &call.registry()?, patch, call.expected).await?;
+    Ok(Shown(view(call, &located)))
 }
 
-pub async fn admin(call: &Managing, name: &RegistryName) -> Result<Answer, Problem> {
-    let account = call.app.control.admin(&call.permit, name).await?;
-    Ok(respond::json(StatusCode::OK, &account))
+pub async fn delete(call: &Managing, (): ()) -> Answered<Gone> {
+    call.control().delete_registry(&call.actor, &call.registry()?, call.expected).await?;
+    Ok(Gone)
 }
 
-pub async fn admin_switch(call: &Managing, name: &RegistryName, enable: bool) -> Result<Answer, Problem> {
-    let control = &call.app.control;
-    let account = if enable {
-        control.enable_admin(&call.permit, &call.actor, name).await?
-    } else {
-        control.disable_admin(&call.permit, &call.actor, name).await?
-    };
-    Ok(respond::json(StatusCode::OK, &account))
+pub async fn check_name(call: &Managing, Json(asked): Json<Name>) -> Answered<Shown<NameAvailability>> {
+    Ok(Shown(call.control().check_name(&call.actor, &asked.name).await?))
 }
 
-pub async fn admin_renew(call: &Managing, name: &RegistryName, renewal: Renewal) -> Result<Answer, Problem> {
-    let which = renewal.password_name;
-    let account = call.app.control.renew_admin(&call.permit, &call.actor, name, which).await?;
-    Ok(respond::json(StatusCode::OK, &account))
+pub async fn admin(call: &Managing, (): ()) -> Answered<Shown<AdminAccount>> {
+    Ok(Shown(call.control().admin(&call.actor, &call.registry()?).await?))
+}
+
+pub async fn enable_admin(call: &Managing, (): ()) -> Answered<Shown<AdminAccount>> {
+    Ok(Shown(call.control().enable_admin(&call.actor, &call.registry()?).await?))
+}
+
+pub async fn disable_admin(call: &Managing, (): ()) -> Answered<Shown<AdminAccount>> {
+    Ok(Shown(call.control().disable_admin(&call.actor, &call.registry()?).await?))
+}
+
+pub async fn renew_admin(call: &Managing, Json(renewal): Json<Renewal>) -> Answered<Shown<AdminAccount>> {
+    Ok(Shown(call.control().renew_admin(&call.actor, &call.registry()?, renewal.password_name).await?))
+}
+
+pub async fn identity(call: &Managing, (): ()) -> Answered<Shown<RegistryIdentityView>> {
+    Ok(Shown(call.control().registry_identity(&call.actor, &call.registry()?).await?))
+}
+
+pub async fn set_identity(
+    call: &Managing,
+    Json(wanted): Json<RegistryIdentity>,
+) -> Answered<Shown<RegistryIdentityView>> {
+    Ok(Shown(call.control().set_registry_identity(&call.actor, &call.registry()?, wanted).await?))
 }
 
 /// A session for the local operator; the login server may be any of the names the registry is reached by.
-pub async fn refresh_token(call: &Managing, name: &RegistryName, request: SessionRequest) -> Result<Answer, Problem> {
-    let front = &call.app.front;
+pub async fn refresh_token(call: &Managing, Json(request): Json<SessionRequest>) -> Answered<Shown<Session>> {
+    let (name, front) = (call.registry()?, &call.app.front);
     let reached = request.login_server.unwrap_or_else(|| front.authority.clone());
     let ours = match front.hosts.resolve(Some(&reached), &front.origin) {
-        HostMatch::Registry(named) => named == *name,
+        HostMatch::Registry(named) => named == name,
         HostMatch::Default => name.as_str() == DEFAULT_REGISTRY || front.has_domain,
         HostMatch::Foreign => false,
     };
@@ -103,34 +141,37 @@ pub async fn refresh_token(call: &Managing, name: &RegistryName, request: Sessio
         let problem = Problem::new(StatusCode::BAD_REQUEST, format!("`{reached}` is not a login server of `{name}`"));
         return Err(problem.hint(format!("`shorepass registry show -n {name}` shows its login server")));
     }
-    let login_server = front.hosts.login_server(name, &reached, &front.origin);
-    let session = call.app.control.operator_session(&call.permit, &call.actor, name, &login_server).await?;
+    let login_server = front.hosts.login_server(&name, &reached, &front.origin);
+    let session = call.control().operator_session(&call.actor, &name, &login_server).await?;
     let base = front.hosts.base(&reached, &front.origin);
     let scheme = base.split_once("://").map_or("https", |(scheme, _)| scheme);
-    Ok(respond::json(
-        StatusCode::OK,
-        &json!({
-            "refreshToken": session.refresh_token,
-            "loginServer": login_server,
-            "expiresIn": session.expires_in,
-            "endpoint": format!("{scheme}://{login_server}"),
-            "caFile": front.ca_file,
-        }),
-    ))
+    Ok(Shown(Session {
+        refresh_token: session.refresh_token,
+        expires_in: session.expires_in,
+        endpoint: format!("{scheme}://{login_server}"),
+        ca_file: front.ca_file.as_ref().map(|path| path.display().to_string()),
+        login_server,
+    }))
 }
 
-fn view(call: &Managing, record: &RegistryRecord) -> Value {
-    let (registry, front) = (&record.registry, &call.app.front);
-    json!({
-        "id": registry.id,
-        "name": registry.name,
-        "loginServer": front.hosts.login_server(&registry.name, &front.authority, &front.origin),
-        "sku": registry.tier,
-        "adminEnabled": registry.settings.admin_enabled,
-        "anonymousPullEnabled": registry.settings.anonymous_pull_enabled,
-        "resourceGroup": registry.resource_group_id,
-        "creationDate": registry.created_at,
-        "updatedAt": registry.updated_at,
-        "etag": registry.etag.to_string(),
-    })
+fn view(call: &Managing, located: &Located) -> RegistryView {
+    let (registry, front) = (&located.record.registry, &call.app.front);
+    let settings = &registry.settings;
+    RegistryView {
+        id: registry.id,
+        name: registry.name.to_string(),
+        login_server: front.hosts.login_server(&registry.name, &front.authority, &front.origin),
+        sku: registry.tier,
+        admin_enabled: settings.admin_enabled,
+        anonymous_pull_enabled: settings.anonymous_pull_enabled,
+        role_assignment_mode: settings.role_assignment_mode,
+        authentication_as_arm: settings.authentication_as_arm,
+        rate_limits: settings.rate_limits,
+        resource_group: located.resource_group.clone(),
+        subscription_id: located.record.subscription_id,
+        tenant_id: located.tenant_guid,
+        creation_date: registry.created_at,
+        updated_at: registry.updated_at,
+        etag: registry.etag.to_string(),
+    }
 }

@@ -1,133 +1,143 @@
-//! Management paths, typed. A repository's name may hold slashes; the words behind it begin with `_`, which no part of a
-//! name can.
+//! Management paths: found in the table of operations. A repository's name may hold slashes; the words behind it begin with
+//! `_`, which no part of a name can.
 
 use http::Method;
-use shorepass_core::{Digest, RegistryName, RepositoryName, Tag};
 
+use super::operations::{OPERATIONS, Operation};
 use crate::route::decode;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ManagementRoute {
-    Registries,
-    CheckName,
-    Registry(RegistryName),
-    Admin(RegistryName),
-    AdminEnable(RegistryName),
-    AdminDisable(RegistryName),
-    AdminRenew(RegistryName),
-    RefreshToken(RegistryName),
-    Repositories(RegistryName),
-    Repository(RegistryName, RepositoryName),
-    Tags(RegistryName, RepositoryName),
-    Tag(RegistryName, RepositoryName, Tag),
-    Manifests(RegistryName, RepositoryName),
-    Manifest(RegistryName, RepositoryName, Digest),
-    Audit,
-    Health,
-    Keys,
-    KeysRotate,
+/// Where the API is.
+pub const PREFIX: &str = "/api/v1";
+
+/// A path of the API, with what stands at its parameters' places.
+#[derive(Debug, Clone)]
+pub struct ManagementRoute {
+    template: &'static str,
+    parameters: Vec<(&'static str, String)>,
 }
 
 impl ManagementRoute {
-    /// `None` for what is no path of the API; names that cannot exist are such.
+    /// `None` for what is no path of the API.
     #[must_use]
     pub fn parse(raw_path: &str) -> Option<Self> {
         let path = decode(raw_path)?;
-        let segments: Vec<&str> = path.strip_prefix("/api/v1/")?.split('/').collect();
-        Some(match segments.as_slice() {
-            ["registries"] => Self::Registries,
-            ["registries", "check-name"] => Self::CheckName,
-            ["registries", name] => Self::Registry(name.parse().ok()?),
-            ["registries", name, "admin"] => Self::Admin(name.parse().ok()?),
-            ["registries", name, "admin", "enable"] => Self::AdminEnable(name.parse().ok()?),
-            ["registries", name, "admin", "disable"] => Self::AdminDisable(name.parse().ok()?),
-            ["registries", name, "admin", "renew"] => Self::AdminRenew(name.parse().ok()?),
-            ["registries", name, "refresh-token"] => Self::RefreshToken(name.parse().ok()?),
-            ["registries", name, "repositories"] => Self::Repositories(name.parse().ok()?),
-            ["registries", name, "repositories", rest @ ..] => repository(name.parse().ok()?, rest)?,
-            ["audit"] => Self::Audit,
-            ["health"] => Self::Health,
-            ["keys"] => Self::Keys,
-            ["keys", "rotate"] => Self::KeysRotate,
-            _ => return None,
+        let segments: Vec<&str> = path.strip_prefix(PREFIX)?.strip_prefix('/')?.split('/').collect();
+        OPERATIONS.iter().find_map(|operation| {
+            let parameters = matching(operation.path, &segments)?;
+            Some(Self { template: operation.path, parameters })
         })
     }
 
-    #[must_use]
-    pub fn methods(&self) -> &'static [Method] {
-        match self {
-            Self::Registries => &[Method::GET, Method::POST],
-            Self::Registry(_) | Self::Repository(..) | Self::Tag(..) | Self::Manifest(..) => {
-                &[Method::GET, Method::PATCH, Method::DELETE]
-            }
-            Self::CheckName
-            | Self::AdminEnable(_)
-            | Self::AdminDisable(_)
-            | Self::AdminRenew(_)
-            | Self::RefreshToken(_)
-            | Self::KeysRotate => &[Method::POST],
-            _ => &[Method::GET],
-        }
-    }
-
-    /// For metrics and logs.
+    /// For metrics and logs: bounded in number, whatever clients ask for.
     #[must_use]
     pub fn template(&self) -> &'static str {
-        match self {
-            Self::Registries => "/api/v1/registries",
-            Self::CheckName => "/api/v1/registries/check-name",
-            Self::Registry(_) => "/api/v1/registries/{registry}",
-            Self::Admin(_) => "/api/v1/registries/{registry}/admin",
-            Self::AdminEnable(_) => "/api/v1/registries/{registry}/admin/enable",
-            Self::AdminDisable(_) => "/api/v1/registries/{registry}/admin/disable",
-            Self::AdminRenew(_) => "/api/v1/registries/{registry}/admin/renew",
-            Self::RefreshToken(_) => "/api/v1/registries/{registry}/refresh-token",
-            Self::Repositories(_) => "/api/v1/registries/{registry}/repositories",
-            Self::Repository(..) => "/api/v1/registries/{registry}/repositories/{name}",
-            Self::Tags(..) => "/api/v1/registries/{registry}/repositories/{name}/_tags",
-            Self::Tag(..) => "/api/v1/registries/{registry}/repositories/{name}/_tags/{tag}",
-            Self::Manifests(..) => "/api/v1/registries/{registry}/repositories/{name}/_manifests",
-            Self::Manifest(..) => "/api/v1/registries/{registry}/repositories/{name}/_manifests/{digest}",
-            Self::Audit => "/api/v1/audit",
-            Self::Health => "/api/v1/health",
-            Self::Keys => "/api/v1/keys",
-            Self::KeysRotate => "/api/v1/keys/rotate",
-        }
+        self.template
+    }
+
+    #[must_use]
+    pub fn methods(&self) -> Vec<Method> {
+        self.operations().map(|operation| operation.method.clone()).collect()
+    }
+
+    pub(super) fn operation(&self, method: &Method) -> Option<&'static Operation> {
+        self.operations().find(|operation| operation.method == *method)
+    }
+
+    fn operations(&self) -> impl Iterator<Item = &'static Operation> {
+        OPERATIONS.iter().filter(|operation| operation.path == self.template)
+    }
+
+    /// What stands at the place of that name; the table has one, or the text is empty.
+    pub(super) fn parameter(&self, name: &str) -> &str {
+        self.parameters.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value.as_str())
     }
 }
 
-fn repository(registry: RegistryName, rest: &[&str]) -> Option<ManagementRoute> {
-    let name = |segments: &[&str]| segments.join("/").parse::<RepositoryName>().ok();
-    Some(match rest {
-        [repository @ .., "_tags"] => ManagementRoute::Tags(registry, name(repository)?),
-        [repository @ .., "_tags", tag] => ManagementRoute::Tag(registry, name(repository)?, tag.parse().ok()?),
-        [repository @ .., "_manifests"] => ManagementRoute::Manifests(registry, name(repository)?),
-        [repository @ .., "_manifests", digest] => {
-            ManagementRoute::Manifest(registry, name(repository)?, digest.parse().ok()?)
+/// The names of a path's parameters. `{*name}` stands for several segments.
+pub(super) fn parameters(template: &'static str) -> impl Iterator<Item = &'static str> {
+    template.split('/').filter_map(parameter)
+}
+
+fn parameter(segment: &'static str) -> Option<&'static str> {
+    let name = segment.strip_prefix('{')?.strip_suffix('}')?;
+    Some(name.strip_prefix('*').unwrap_or(name))
+}
+
+fn matching(template: &'static str, segments: &[&str]) -> Option<Vec<(&'static str, String)>> {
+    let pattern: Vec<&'static str> = template.strip_prefix(PREFIX)?.strip_prefix('/')?.split('/').collect();
+    let wide = pattern.iter().position(|segment| segment.starts_with("{*"));
+    let extra = match wide {
+        None if pattern.len() != segments.len() => return None,
+        None => 0,
+        Some(_) => segments.len().checked_sub(pattern.len())?,
+    };
+    let (mut found, mut at) = (Vec::new(), 0);
+    for (index, word) in pattern.iter().enumerate() {
+        let width = if Some(index) == wide { extra + 1 } else { 1 };
+        let text = segments.get(at..at + width)?.join("/");
+        at += width;
+        match parameter(word) {
+            Some(_) if text.is_empty() => return None,
+            // A word of the API is never part of a repository's name, and no name begins with `_`.
+            Some(_) if width > 1 && text.split('/').any(|part| part.starts_with('_')) => return None,
+            Some(name) => found.push((name, text)),
+            None if *word == text => {}
+            None => return None,
         }
-        repository => ManagementRoute::Repository(registry, name(repository)?),
-    })
+    }
+    Some(found)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parsed(path: &str) -> (&'static str, Vec<(&'static str, String)>) {
+        let route = ManagementRoute::parse(&format!("/api/v1{path}")).unwrap_or_else(|| panic!("{path}"));
+        (route.template.strip_prefix(PREFIX).unwrap(), route.parameters)
+    }
+
     #[test]
     fn repositories_with_slashes_are_told_from_what_follows() {
-        let (registry, repository) = ("default".parse().unwrap(), "team/app".parse().unwrap());
-        for (path, route) in [
-            ("team/app", ManagementRoute::Repository(registry, repository)),
-            (
-                "team/app/_tags/v1",
-                ManagementRoute::Tag("default".parse().unwrap(), "team/app".parse().unwrap(), "v1".parse().unwrap()),
-            ),
-            ("team%2Fapp/_tags", ManagementRoute::Tags("default".parse().unwrap(), "team/app".parse().unwrap())),
-        ] {
-            assert_eq!(ManagementRoute::parse(&format!("/api/v1/registries/default/repositories/{path}")), Some(route));
+        let tag = |repository: &str, tag: &str| {
+            vec![("registry", "default".to_owned()), ("repository", repository.to_owned()), ("tag", tag.to_owned())]
+        };
+        let base = "/registries/default/repositories";
+        let (template, found) = parsed(&format!("{base}/team/app/_tags/v1"));
+        assert_eq!(template, "/registries/{registry}/repositories/{*repository}/_tags/{tag}");
+        assert_eq!(found, tag("team/app", "v1"));
+        assert_eq!(parsed(&format!("{base}/a/_tags/v1")).1, tag("a", "v1"));
+        for (path, repository) in [("/team/app", "team/app"), ("/team%2Fapp", "team/app"), ("/a", "a")] {
+            let (template, found) = parsed(&format!("{base}{path}"));
+            assert_eq!(template, "/registries/{registry}/repositories/{*repository}");
+            assert_eq!(found.last().unwrap().1, repository);
         }
-        for bad in ["/api/v1/registries/x", "/api/v1/registries/default/repositories/..", "/api/v2/registries", "/"] {
-            assert_eq!(ManagementRoute::parse(bad), None, "{bad}");
+        assert_eq!(parsed(&format!("{base}/a/b/c/_manifests")).0, "/registries/{registry}/repositories/{*repository}/_manifests");
+    }
+
+    #[test]
+    fn words_come_before_names() {
+        assert_eq!(parsed("/registries/check-name").0, "/registries/check-name");
+        assert_eq!(parsed("/registries/default").0, "/registries/{registry}");
+        assert_eq!(parsed("/registries/default/policies/_check").0, "/registries/{registry}/policies/_check");
+    }
+
+    #[test]
+    fn what_is_not_in_the_table_is_not_there() {
+        for bad in ["/api/v2/registries", "/", "/api/v1", "/api/v1/", "/api/v1/registries/", "/api/v1/nothing", "/API/v1/registries", "/api/v1/registries/default/repositories/a/_other"] {
+            assert!(ManagementRoute::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    /// Otherwise the second could never be called.
+    #[test]
+    fn no_operation_hides_another() {
+        for (at, operation) in OPERATIONS.iter().enumerate() {
+            let path: Vec<String> = operation.path.split('/').map(|segment| parameter(segment).map_or(segment.to_owned(), |name| format!("x{name}"))).collect();
+            let route = ManagementRoute::parse(&path.join("/")).unwrap();
+            assert_eq!(route.template, operation.path, "operation {at}");
+            let same = OPERATIONS.iter().filter(|other| other.path == operation.path && other.method == operation.method);
+            assert_eq!(same.count(), 1, "{} {}", operation.method, operation.path);
         }
     }
 }
