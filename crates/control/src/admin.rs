@@ -1,17 +1,19 @@
 //! The admin account: one per registry, off by default, with two passwords that are renewed one at a time.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use shorepass_access::{Manage, Permit, ServerSubject};
+use shorepass_access::policy::ManagementAction as M;
 use shorepass_core::{RegistryName, Timestamp, new_id};
 use shorepass_identity::new_password;
 use shorepass_store::rows::{AdminPasswordRow, RegistryRecord};
 
+use crate::gate::Place;
 use crate::registries::set_admin;
 use crate::{Actor, Control, ControlError, Result};
 
 /// Which of the two, in the words of `az acr credential renew`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PasswordName {
     Password,
@@ -30,20 +32,23 @@ impl PasswordName {
 }
 
 /// The account as the operator sees it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AdminAccount {
+    #[schemars(with = "String")]
     pub registry: RegistryName,
     /// Equal to the registry's name.
+    #[schemars(with = "String")]
     pub username: RegistryName,
     pub enabled: bool,
     pub passwords: Vec<AdminPassword>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AdminPassword {
     pub name: PasswordName,
+    #[schemars(with = "String")]
     pub created_at: Timestamp,
     /// Only in the answer to the call that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,21 +58,17 @@ pub struct AdminPassword {
 impl Control {
     /// # Errors
     /// [`ControlError::NotFound`].
-    pub async fn admin(&self, _permit: &Permit<Manage, ServerSubject>, name: &RegistryName) -> Result<AdminAccount> {
-        Ok(account(&self.find(name).await?, &[]))
+    pub async fn admin(&self, actor: &Actor, name: &RegistryName) -> Result<AdminAccount> {
+        Ok(account(&self.registry_for(actor, M::RegistryRead, name).await?.1, &[]))
     }
 
     /// Enables the account. Passwords that do not exist yet are made, and shown this once.
     ///
     /// # Errors
     /// [`ControlError::NotFound`], [`ControlError::Changed`].
-    pub async fn enable_admin(
-        &self,
-        _permit: &Permit<Manage, ServerSubject>,
-        actor: &Actor,
-        name: &RegistryName,
-    ) -> Result<AdminAccount> {
-        let record = self.find(name).await?;
+    pub async fn enable_admin(&self, actor: &Actor, name: &RegistryName) -> Result<AdminAccount> {
+        let (_, record) = self.registry_for(actor, M::RegistryWrite, name).await?;
+        self.allow(actor, M::RegistryRegenerateCredential, &Place::registry(record.registry.id, name))?;
         let mut made = Vec::new();
         for which in PasswordName::BOTH {
             if !record.admin_passwords.iter().any(|row| row.slot == which.slot()) {
@@ -82,13 +83,8 @@ impl Control {
     ///
     /// # Errors
     /// [`ControlError::NotFound`], [`ControlError::Changed`].
-    pub async fn disable_admin(
-        &self,
-        _permit: &Permit<Manage, ServerSubject>,
-        actor: &Actor,
-        name: &RegistryName,
-    ) -> Result<AdminAccount> {
-        let record = self.find(name).await?;
+    pub async fn disable_admin(&self, actor: &Actor, name: &RegistryName) -> Result<AdminAccount> {
+        let (_, record) = self.registry_for(actor, M::RegistryWrite, name).await?;
         self.switch_admin(actor, &record, false).await?;
         Ok(account(&self.find(name).await?, &[]))
     }
@@ -97,14 +93,8 @@ impl Control {
     ///
     /// # Errors
     /// [`ControlError::Conflict`] while the account is disabled.
-    pub async fn renew_admin(
-        &self,
-        _permit: &Permit<Manage, ServerSubject>,
-        actor: &Actor,
-        name: &RegistryName,
-        which: PasswordName,
-    ) -> Result<AdminAccount> {
-        let record = self.find(name).await?;
+    pub async fn renew_admin(&self, actor: &Actor, name: &RegistryName, which: PasswordName) -> Result<AdminAccount> {
+        let (_, record) = self.registry_for(actor, M::RegistryRegenerateCredential, name).await?;
         if !record.registry.settings.admin_enabled {
             return Err(ControlError::Conflict(format!(
                 "Run 'shorepass registry update -n {name} --admin-enabled true' to enable admin first."

@@ -58,7 +58,7 @@ pub fn new_registry(
 }
 
 /// 16 decimal digits, the first not zero: the form of an Alibaba Cloud account.
-fn account_number(random: &dyn Random) -> String {
+pub(crate) fn account_number(random: &dyn Random) -> String {
     let mut bytes = [0; 8];
     random.fill(&mut bytes);
     (1_000_000_000_000_000 + u64::from_le_bytes(bytes) % 9_000_000_000_000_000).to_string()

@@ -1,46 +1,77 @@
 //! Management operations on resources: validated, authorised, audited. The faces, the CLI's socket among them, call these
 //! and only translate.
 
+mod access;
 mod admin;
 mod bootstrap;
+mod credentials;
 mod error;
+mod federated;
+mod gate;
+mod groups;
+mod identities;
+mod issuers;
+mod names;
+mod policies;
+mod principals;
 mod recorder;
 mod registries;
+mod role_assignments;
+mod role_definitions;
+mod scope_maps;
+mod scopes;
+mod service_principals;
 mod sessions;
+mod tenancy;
+mod tokens;
+mod users;
+mod write;
 
 use std::sync::Arc;
 
 use serde_json::Value;
-use shorepass_access::Directory;
-use shorepass_core::{AuditEvent, Clock, CredentialKind, EventKind, Outcome, Principal, Random, RegistryName, new_id};
+use shorepass_access::{Authoriser, Directory};
+use shorepass_core::{AuditEvent, Clock, EventKind, Outcome, Random, RegistryName, new_id};
 use shorepass_identity::{KeyRing, ServerKey};
 use shorepass_store::MetaStore;
-use shorepass_store::rows::RegistryRecord;
 
+pub use access::*;
 pub use admin::{AdminAccount, AdminPassword, PasswordName};
 pub use bootstrap::{DEFAULT_REGISTRY, bootstrap};
+pub use credentials::{CredentialType, CredentialView, NewCredential, NewCredentialView};
 pub use error::ControlError;
+pub use federated::{FederatedCredentialPatch, FederatedCredentialView, NewFederatedCredential, Owner};
+pub use gate::{Actor, CURRENT_TENANT};
+pub use groups::{GroupPatch, GroupView, MemberView, NewGroup, NewMember};
+pub use identities::{
+    IdentityPatch, IdentityType, IdentityView, NewIdentity, RegistryIdentity, RegistryIdentityType,
+    RegistryIdentityView,
+};
+pub use issuers::{IssuerPatch, IssuerView, NewIssuer, NewSignIn, SignInView};
+pub use policies::{AccessPolicyPatch, AccessPolicyView, NewAccessPolicy, PolicyCheck, PolicySchema, PolicyText};
 pub use recorder::{AuditOutput, Recorder};
-pub use registries::{NameAvailability, RegistryPatch};
+pub use registries::{Located, NameAvailability, NewRegistry, RegistryPatch, RoleAssignmentModeName, TierName};
+pub use role_assignments::{AssignmentFilter, NewRoleAssignment, RoleAssignmentPatch, RoleAssignmentView};
+pub use role_definitions::{NewRoleDefinition, RoleDefinitionPatch, RoleDefinitionView, RoleType};
+pub use scope_maps::{NewScopeMap, ScopeMapPatch, ScopeMapType, ScopeMapView};
+pub use service_principals::{NewServicePrincipal, ServicePrincipalPatch, ServicePrincipalView};
 pub use sessions::OperatorSession;
+pub use tenancy::{Named, ResourceGroupView, SubscriptionView, TenantView};
+pub use tokens::{
+    NewToken, NewTokenPasswords, RepositoryActions, TokenPasswordName, TokenPasswords, TokenPatch, TokenStatus,
+    TokenView,
+};
+pub use users::{ExternalSubject, Invitation, NewUser, UserPatch, UserState, UserView};
+pub use write::{Expected, Listed, MAX_PAGE, Made, Page};
 
 type Result<T> = std::result::Result<T, ControlError>;
-
-/// Who calls an operation, for the audit.
-#[derive(Debug, Clone)]
-pub struct Actor {
-    pub principal: Principal,
-    pub credential: CredentialKind,
-    /// The peer's address, or `socket`.
-    pub origin: String,
-    pub request_id: Option<String>,
-}
 
 /// Management operations.
 #[derive(Debug)]
 pub struct Control {
     store: Arc<dyn MetaStore>,
     directory: Arc<Directory>,
+    authoriser: Authoriser,
     keys: Arc<KeyRing>,
     secrets: Arc<ServerKey>,
     recorder: Arc<Recorder>,
@@ -59,12 +90,8 @@ impl Control {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self { store, directory, keys, secrets, recorder, clock, random }
-    }
-
-    async fn find(&self, name: &RegistryName) -> Result<RegistryRecord> {
-        let record = self.store.registry(name).await?;
-        record.ok_or_else(|| ControlError::NotFound(format!("there is no registry `{name}`")))
+        let authoriser = Authoriser::new(Arc::clone(&directory), Arc::clone(&store));
+        Self { store, directory, authoriser, keys, secrets, recorder, clock, random }
     }
 
     /// Makes a change felt on the very next request, then records it. The event is durable when this returns.
@@ -95,7 +122,7 @@ impl Control {
             repository: None,
             target,
             operation: Some(operation.to_owned()),
-            principal: actor.principal.id(),
+            principal: actor.principal().id(),
             credential: actor.credential.as_str().to_owned(),
             origin: actor.origin.clone(),
             request_id: actor.request_id.clone(),

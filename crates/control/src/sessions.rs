@@ -1,7 +1,7 @@
 //! Sessions the local operator opens without a password, and the keys that sign them.
 
 use serde_json::{Value, json};
-use shorepass_access::{Manage, Permit, ServerSubject};
+use shorepass_access::policy::ManagementAction as M;
 use shorepass_core::{CredentialKind, RegistryName, new_id};
 use shorepass_identity::KeyInfo;
 use shorepass_identity::token::{Binding, Claims, GrantType, ISSUER, REFRESH_LIFE, VERSION};
@@ -24,11 +24,11 @@ impl Control {
     /// [`crate::ControlError::NotFound`].
     pub async fn operator_session(
         &self,
-        permit: &Permit<Manage, ServerSubject>,
         actor: &Actor,
         name: &RegistryName,
         audience: &str,
     ) -> Result<OperatorSession> {
+        let permit = self.allow_server(actor, M::RegistryListCredentials)?;
         let record = self.find(name).await?;
         let now = self.clock.now();
         let principal = permit.principal().clone();
@@ -58,16 +58,21 @@ impl Control {
         Ok(OperatorSession { refresh_token, expires_in: REFRESH_LIFE.as_secs() })
     }
 
-    #[must_use]
-    pub fn signing_keys(&self, _permit: &Permit<Manage, ServerSubject>) -> Vec<KeyInfo> {
-        self.keys.list()
+    /// The operator's alone.
+    ///
+    /// # Errors
+    /// [`crate::ControlError::Forbidden`].
+    pub fn signing_keys(&self, actor: &Actor) -> Result<Vec<KeyInfo>> {
+        self.allow_server(actor, M::TenantRead)?;
+        Ok(self.keys.list())
     }
 
     /// Adds a signing key; the others go on being accepted until what they signed has expired.
     ///
     /// # Errors
     /// The store.
-    pub async fn rotate_keys(&self, _permit: &Permit<Manage, ServerSubject>, actor: &Actor) -> Result<Vec<KeyInfo>> {
+    pub async fn rotate_keys(&self, actor: &Actor) -> Result<Vec<KeyInfo>> {
+        self.allow_server(actor, M::TenantWrite)?;
         self.keys.rotate().await?;
         self.audit(actor, "keys.rotate", None, None, Value::Null).await?;
         Ok(self.keys.list())

@@ -1,5 +1,7 @@
 //! Who may do what, and why.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use shorepass_control::{CURRENT_TENANT, ExplainQuery, ExplanationView, HoldingView, Listed, WhoAmI, WhoView};
 
 use super::reply::Shown;
@@ -26,14 +28,32 @@ pub async fn explain(call: &Managing, (): ()) -> Answered<Shown<ExplanationView>
     Ok(Shown(call.control().explain(&call.actor, &query).await?))
 }
 
-pub async fn who(call: &Managing, (): ()) -> Answered<Listed<WhoView>> {
-    let (resource, action) = (required(call, "resource")?, required(call, "action")?);
-    let value = call.control().who_can(&call.actor, &resource, &action).await?;
-    Ok(Listed { value, next: None })
+/// One that may do something, or one thing that somebody holds.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Entry {
+    Who(WhoView),
+    Holding(HoldingView),
 }
 
-pub async fn holdings(call: &Managing, (): ()) -> Answered<Listed<HoldingView>> {
-    let tenant = call.query.get("tenant").unwrap_or(CURRENT_TENANT);
-    let value = call.control().what_can(&call.actor, call.query.get("principal"), tenant).await?;
+/// Who can do an action at a resource; or, for a principal, all it holds.
+pub async fn list(call: &Managing, (): ()) -> Answered<Listed<Entry>> {
+    let query = &call.query;
+    let value = match (query.get("resource"), query.get("principal")) {
+        (Some(resource), None) => {
+            let who = call.control().who_can(&call.actor, resource, &required(call, "action")?).await?;
+            who.into_iter().map(Entry::Who).collect()
+        }
+        (None, principal) => {
+            let tenant = query.get("tenant").unwrap_or(CURRENT_TENANT);
+            let held = call.control().what_can(&call.actor, principal, tenant).await?;
+            held.into_iter().map(Entry::Holding).collect()
+        }
+        (Some(_), Some(_)) => {
+            return Err(Problem::bad_request(
+                "name a `resource` or a `principal`, and not both: `/access/explain` takes both",
+            ));
+        }
+    };
     Ok(Listed { value, next: None })
 }

@@ -1,8 +1,8 @@
 //! Managed identities and their federated credentials.
 
 use shorepass_control::{
-    FederatedCredentialPatch, FederatedCredentialView, IdentityPatch, IdentityView, Listed, Made, NewFederatedCredential,
-    NewIdentity, Owner,
+    FederatedCredentialPatch, FederatedCredentialView, IdentityPatch, IdentityView, Listed, Made,
+    NewFederatedCredential, NewIdentity, Owner,
 };
 
 use super::reply::{Gone, Json, Shown};

@@ -150,7 +150,8 @@ fn signed_in(app: &App, headers: &HeaderMap, base: &str) -> Result<Requester, Pr
     let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
     let token = token.ok_or_else(|| refused("this needs an identity token, as `Authorization: Bearer …`"))?;
     let claims = app.provider.tokens().verify(token, &[app.provider.base()]);
-    let bound = claims.map_err(|_| refused("the identity token is not good, or not for this server's management"))?.shorepass;
+    let bound =
+        claims.map_err(|_| refused("the identity token is not good, or not for this server's management"))?.shorepass;
     let proof = Proof { epoch: bound.epoch, root: bound.kind, root_id: bound.credential };
     let alive = app.directory.policy(|state| state.alive(&bound.principal, &proof));
     match alive {
@@ -185,8 +186,7 @@ pub async fn answer(mut call: Managing, method: &Method, body: RequestBody) -> A
 }
 
 async fn dispatch(call: &Managing, method: &Method) -> Result<Answer, Problem> {
-    let operation =
-        call.route.operation(method).ok_or_else(|| Problem::method_not_allowed(&call.route.methods()))?;
+    let operation = call.route.operation(method).ok_or_else(|| Problem::method_not_allowed(&call.route.methods()))?;
     check_query(operation, &call.query)?;
     (operation.handler)(call).await
 }

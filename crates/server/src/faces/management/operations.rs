@@ -181,8 +181,7 @@ pub static OPERATIONS: &[Operation] = operations! {
         DELETE "/role-assignments/{assignment}" roles::delete: () => Gone, "Take a role away";
         GET "/me" access::me: () => Shown<control::WhoAmI>, "Show who you are";
         GET "/access/explain" ["principal" "action" "resource" "from"] access::explain: () => Shown<control::ExplanationView>, "Explain a decision";
-        GET "/access/who" ["resource" "action"] access::who: () => Listed<control::WhoView>, "List who may do something with a registry's content";
-        GET "/access/holdings" ["principal" "tenant"] access::holdings: () => Listed<control::HoldingView>, "List what somebody holds";
+        GET "/access/list" ["resource" "action" "principal" "tenant"] access::list: () => Listed<access::Entry>, "List who may do something with a registry's content, or what somebody holds";
     }
     "Server" {
         GET "/audit" ["since" "until" "kind" "outcome" "registry" "repository" "principal" "after" "limit"] views::audit: () => Listed<serde_json::Value>, "Read the audit, newest first";

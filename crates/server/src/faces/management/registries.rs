@@ -4,8 +4,8 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shorepass_control::{
-    AdminAccount, DEFAULT_REGISTRY, Listed, Located, Made, NameAvailability, NewRegistry, PasswordName, RegistryIdentity,
-    RegistryIdentityView, RegistryPatch, RoleAssignmentModeName, TierName,
+    AdminAccount, DEFAULT_REGISTRY, Listed, Located, Made, NameAvailability, NewRegistry, PasswordName,
+    RegistryIdentity, RegistryIdentityView, RegistryPatch, RoleAssignmentModeName, TierName,
 };
 use shorepass_core::Timestamp;
 use shorepass_store::rows::{RoleAssignmentMode, Tier};

@@ -1,7 +1,7 @@
 //! What handlers answer, as types: the router, the API's description and the code cannot disagree about it.
 
-use http::header::{ETAG, HeaderValue};
 use http::StatusCode;
+use http::header::{ETAG, HeaderValue};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -107,7 +107,8 @@ impl Body for () {
     }
 
     fn read(call: &Managing) -> Result<Self, Problem> {
-        let empty = serde_json::from_slice::<serde_json::Map<_, _>>(&call.body).is_ok_and(|body: serde_json::Map<String, serde_json::Value>| body.is_empty());
+        let empty = serde_json::from_slice::<serde_json::Map<_, _>>(&call.body)
+            .is_ok_and(|body: serde_json::Map<String, serde_json::Value>| body.is_empty());
         if call.body.is_empty() || empty {
             return Ok(());
         }

@@ -112,7 +112,10 @@ mod tests {
             assert_eq!(template, "/registries/{registry}/repositories/{*repository}");
             assert_eq!(found.last().unwrap().1, repository);
         }
-        assert_eq!(parsed(&format!("{base}/a/b/c/_manifests")).0, "/registries/{registry}/repositories/{*repository}/_manifests");
+        assert_eq!(
+            parsed(&format!("{base}/a/b/c/_manifests")).0,
+            "/registries/{registry}/repositories/{*repository}/_manifests"
+        );
     }
 
     #[test]
@@ -124,7 +127,16 @@ mod tests {
 
     #[test]
     fn what_is_not_in_the_table_is_not_there() {
-        for bad in ["/api/v2/registries", "/", "/api/v1", "/api/v1/", "/api/v1/registries/", "/api/v1/nothing", "/API/v1/registries", "/api/v1/registries/default/repositories/a/_other"] {
+        for bad in [
+            "/api/v2/registries",
+            "/",
+            "/api/v1",
+            "/api/v1/",
+            "/api/v1/registries/",
+            "/api/v1/nothing",
+            "/API/v1/registries",
+            "/api/v1/registries/default/repositories/a/_other",
+        ] {
             assert!(ManagementRoute::parse(bad).is_none(), "{bad}");
         }
     }
@@ -133,10 +145,15 @@ mod tests {
     #[test]
     fn no_operation_hides_another() {
         for (at, operation) in OPERATIONS.iter().enumerate() {
-            let path: Vec<String> = operation.path.split('/').map(|segment| parameter(segment).map_or(segment.to_owned(), |name| format!("x{name}"))).collect();
+            let path: Vec<String> = operation
+                .path
+                .split('/')
+                .map(|segment| parameter(segment).map_or(segment.to_owned(), |name| format!("x{name}")))
+                .collect();
             let route = ManagementRoute::parse(&path.join("/")).unwrap();
             assert_eq!(route.template, operation.path, "operation {at}");
-            let same = OPERATIONS.iter().filter(|other| other.path == operation.path && other.method == operation.method);
+            let same =
+                OPERATIONS.iter().filter(|other| other.path == operation.path && other.method == operation.method);
             assert_eq!(same.count(), 1, "{} {}", operation.method, operation.path);
         }
     }

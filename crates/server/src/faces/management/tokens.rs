@@ -1,8 +1,8 @@
 //! Scope maps, repository tokens and access policies of a registry.
 
 use shorepass_control::{
-    AccessPolicyPatch, AccessPolicyView, Listed, Made, NewAccessPolicy, NewScopeMap, NewToken, NewTokenPasswords, PolicyCheck,
-    PolicySchema, PolicyText, ScopeMapPatch, ScopeMapView, TokenPasswords, TokenPatch, TokenView,
+    AccessPolicyPatch, AccessPolicyView, Listed, Made, NewAccessPolicy, NewScopeMap, NewToken, NewTokenPasswords,
+    PolicyCheck, PolicySchema, PolicyText, ScopeMapPatch, ScopeMapView, TokenPasswords, TokenPatch, TokenView,
 };
 
 use super::reply::{Gone, Json, Shown};
