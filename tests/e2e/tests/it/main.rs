@@ -8,4 +8,5 @@ mod push_pull;
 mod third_party;
 mod threats;
 mod tokens;
+mod traces;
 mod uploads;
