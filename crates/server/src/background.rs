@@ -16,6 +16,9 @@ const COLLECT_INTERVAL: Duration = Duration::from_secs(60);
 
 const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 
+/// Device codes and sign-ins under way live for minutes.
+const GRANTS_INTERVAL: Duration = Duration::from_secs(30);
+
 const METRICS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The server's own work.
@@ -43,6 +46,7 @@ impl Background {
             every(KEYS_INTERVAL, |app, _| Box::pin(refresh_keys(app))),
             every(COLLECT_INTERVAL, |app, lifetime| Box::pin(collect(app, lifetime))),
             every(PRUNE_INTERVAL, |app, _| Box::pin(prune(app))),
+            every(GRANTS_INTERVAL, |app, _| Box::pin(expire_grants(app))),
             every(METRICS_INTERVAL, |app, _| Box::pin(gauges(app))),
         ]
     }
@@ -88,6 +92,12 @@ async fn prune(app: Arc<App>) {
         Ok(0) => {}
         Ok(periods) => tracing::info!(periods, "old audit periods were dropped"),
         Err(error) => tracing::warn!(%error, "old audit periods could not be dropped"),
+    }
+}
+
+async fn expire_grants(app: Arc<App>) {
+    if let Err(error) = app.provider.expire_grants().await {
+        tracing::warn!(%error, "expired grants could not be removed");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
+use serde_json::Value;
 use shorepass_access::policy::PolicyState;
 use shorepass_core::{AuditEvent, CredentialKind, EventKind, Outcome};
 use shorepass_identity::Subject;
@@ -34,13 +35,19 @@ impl Asking {
         &self.app.provider
     }
 
-    /// The tenant that an address names.
-    pub async fn find_tenant(app: &App, segment: &TenantSegment) -> Result<Option<Arc<TenantRow>>, OAuthError> {
-        match (segment, app.provider.tenants.named(segment).await?) {
-            (TenantSegment::Any, _) => Ok(None),
-            (_, None) => Err(OAuthError::unknown_tenant()),
-            (_, found) => Ok(found),
+    /// The tenant that an address names. To people who name none, the only one there is: its providers are theirs.
+    pub async fn find_tenant(
+        app: &App,
+        segment: &TenantSegment,
+        for_people: bool,
+    ) -> Result<Option<Arc<TenantRow>>, OAuthError> {
+        let tenants = &app.provider.tenants;
+        if *segment != TenantSegment::Any {
+            let found = tenants.named(segment).await?;
+            return found.map(Some).ok_or_else(OAuthError::unknown_tenant);
         }
+        let all = tenants.all().await?;
+        Ok(all.first().filter(|_| for_people && all.len() == 1).map(Arc::clone))
     }
 
     /// The tenant, where it has to be known.
@@ -120,15 +127,33 @@ impl Asking {
         credential: CredentialKind,
         target: Option<&str>,
     ) {
-        self.app.recorder.record(AuditEvent {
+        let mut event = self.event(kind, principal, credential);
+        event.outcome = outcome;
+        event.reason = reason.to_owned();
+        event.target = target.map(str::to_owned);
+        self.app.recorder.record(event);
+    }
+
+    /// A change of the directory that a person's own doing brought about. The event is durable when this returns.
+    pub async fn changed(&self, operation: &str, user: Uuid, detail: Value) -> Result<(), OAuthError> {
+        let principal = format!("user:{user}");
+        let mut event = self.event(EventKind::Management, &principal, CredentialKind::None);
+        event.operation = Some(operation.to_owned());
+        event.target = Some(principal);
+        event.detail = (!detail.is_null()).then_some(detail);
+        Ok(self.app.recorder.record_now(event).await?)
+    }
+
+    fn event(&self, kind: EventKind, principal: &str, credential: CredentialKind) -> AuditEvent {
+        AuditEvent {
             id: self.app.new_id(),
             time: self.app.clock.now(),
             kind,
-            outcome,
-            reason: reason.to_owned(),
+            outcome: Outcome::Success,
+            reason: "done".to_owned(),
             registry: None,
             repository: None,
-            target: target.map(str::to_owned),
+            target: None,
             operation: None,
             principal: principal.to_owned(),
             credential: credential.as_str().to_owned(),
@@ -136,7 +161,7 @@ impl Asking {
             request_id: Some(self.request_id.clone()),
             count: 1,
             detail: None,
-        });
+        }
     }
 
     pub fn origin_text(&self) -> String {

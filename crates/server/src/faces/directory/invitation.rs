@@ -2,8 +2,9 @@
 //! form, so no address that a server or a proxy logs ever holds it.
 
 use http::StatusCode;
+use serde_json::Value;
+use shorepass_core::CredentialKind;
 use shorepass_core::directory::User;
-use shorepass_core::{CredentialKind, EventKind, Outcome};
 use shorepass_identity::{Account, secret_matches};
 use shorepass_store::resources::{Resource, Write, Written};
 
@@ -80,14 +81,5 @@ async fn store(call: &Asking, user: &Resource<User>) -> Result<(), Refused> {
         _ => return Err(Refused::new(StatusCode::CONFLICT, "The account was changed at the same moment. Try again.")),
     }
     call.app.directory.refresh().await.map_err(OAuthError::from)?;
-    let principal = format!("user:{}", user.id);
-    call.record(
-        EventKind::Login,
-        Outcome::Success,
-        "accepted an invitation",
-        &principal,
-        CredentialKind::Password,
-        None,
-    );
-    Ok(())
+    Ok(call.changed("user.accept-invitation", user.id, Value::Null).await?)
 }

@@ -6,7 +6,6 @@ use shorepass_core::directory::User;
 use shorepass_core::{CredentialKind, EventKind, Outcome, Principal};
 use shorepass_identity::Account;
 use shorepass_store::resources::Resource;
-use shorepass_store::rows::TenantRow;
 use uuid::Uuid;
 
 use super::asking::{Asking, clip};
@@ -70,26 +69,26 @@ pub fn signed_in(
     }
 }
 
-/// The user of that name. Where the address names no tenant: the only one's, or that of the one tenant in which there is
-/// such a user, or the tenant that `name@tenant` names.
+/// The user of that name, or of `name@tenant`. Where the address names no tenant: the one tenant in which there is such a
+/// user.
 async fn find(call: &Asking, name: &str) -> Result<(Option<Arc<Resource<User>>>, String), Refused> {
     let short: String = name.chars().take(MAX_NAME).collect();
-    let by_name = |tenant: &TenantRow, name: &str| {
-        call.policy(|state| state.user_by_name(tenant.id, name).map(Arc::clone)).map_err(Refused::from)
+    let tenants = match &call.tenant {
+        Some(tenant) => Arc::new(vec![Arc::clone(tenant)]),
+        None => call.provider().tenants.all().await.map_err(OAuthError::from)?,
     };
-    if let Some(tenant) = &call.tenant {
-        return Ok((by_name(tenant, &short)?, short));
-    }
-    let tenants = call.provider().tenants.all().await.map_err(OAuthError::from)?;
-    let mut found = Vec::new();
-    for tenant in tenants.iter() {
-        found.extend(by_name(tenant, &short)?);
-        if let Some((user, named)) = short.rsplit_once('@')
-            && named.eq_ignore_ascii_case(&tenant.name)
-        {
-            found.extend(by_name(tenant, user)?);
+    let mut found = call.policy(|state| {
+        let mut found = Vec::new();
+        for tenant in tenants.iter() {
+            found.extend(state.user_by_name(tenant.id, &short).map(Arc::clone));
+            if let Some((user, named)) = short.rsplit_once('@')
+                && named.eq_ignore_ascii_case(&tenant.name)
+            {
+                found.extend(state.user_by_name(tenant.id, user).map(Arc::clone));
+            }
         }
-    }
+        found
+    })?;
     // Of several nobody: whose password would be compared with whose?
     let only = if found.len() == 1 { found.pop() } else { None };
     Ok((only, short))

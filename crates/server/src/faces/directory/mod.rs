@@ -70,7 +70,7 @@ pub async fn answer(
     let Some(query) = Query::of(&parts.uri) else {
         return fault(&call, route.place, OAuthError::invalid_request("The query holds control characters."));
     };
-    let tenant = match Asking::find_tenant(app, &route.tenant).await {
+    let tenant = match Asking::find_tenant(app, &route.tenant, is_page(route.place)).await {
         Ok(tenant) => tenant,
         Err(error) => return fault(&call, route.place, error),
     };

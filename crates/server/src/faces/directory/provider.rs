@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use moka::sync::Cache;
 use shorepass_core::{Clock, Random, Timestamp};
 use shorepass_identity::{Assertions, DirectoryTokens, Federation, Fetch, GuessLimiter, Passwords, ServerKey};
-use shorepass_store::MetaStore;
+use shorepass_store::{MetaStore, StoreError};
 
 use super::outside::Outside;
 use super::tenants::Tenants;
@@ -98,6 +98,14 @@ impl Provider {
     #[must_use]
     pub fn tokens(&self) -> &DirectoryTokens {
         &self.tokens
+    }
+
+    /// Forgets up to a thousand grants that nobody redeemed in time.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn expire_grants(&self) -> Result<i64, StoreError> {
+        self.store.expire_grants(self.clock.now(), 1_000).await
     }
 
     /// 256 random bits, as a URL may hold them.

@@ -73,9 +73,9 @@ impl DirectoryRoute {
     #[must_use]
     pub fn methods(&self) -> &'static [Method] {
         match self.place {
-            Place::Discovery | Place::Keys | Place::Authorize | Place::Outside | Place::Callback => {
-                &[Method::GET, Method::HEAD]
-            }
+            Place::Discovery | Place::Keys => &[Method::GET, Method::HEAD],
+            // Not HEAD: who only looks must not use up what a person goes on with.
+            Place::Authorize | Place::Outside | Place::Callback => &[Method::GET],
             Place::Token | Place::DeviceCode | Place::SignIn | Place::Logout => &[Method::POST],
             Place::Device | Place::Invitation => &[Method::GET, Method::HEAD, Method::POST],
         }

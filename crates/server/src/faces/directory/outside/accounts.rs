@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use shorepass_core::CredentialKind;
 use shorepass_core::directory::{
     Document as _, ExternalIdentity, Group, Membership, PrincipalKind, PrincipalRef, User,
@@ -55,29 +55,28 @@ async fn attempt(
     partner: &Partner,
     token: &VerifiedToken,
 ) -> Result<Option<Resource<User>>, OAuthError> {
-    let mut user = stored_or_new(call, partner, token).await?;
-    let is_new = user.is_new;
+    let Found { mut user, is_new } = stored_or_new(call, partner, token).await?;
     let groups = Groups::of(call, partner, token)?;
     let mut writes = Vec::new();
-    let lost = groups.align(call, &user.user, &mut writes).await?;
-    let name = display_name(token);
+    let lost = groups.align(call, &user, &mut writes).await?;
+    let (gained, name) = (writes.len() - lost, display_name(token));
     if is_new {
-        writes.insert(0, Write::Create(user.user.row()?));
-    } else if lost > 0 || user.user.document.display_name != name {
-        user.user.document.display_name = name;
+        writes.insert(0, Write::Create(user.row()?));
+    } else if !writes.is_empty() || user.document.display_name != name {
+        user.document.display_name = name;
         // Tokens issued before carry the old number, and are void.
-        user.user.document.epoch += i64::from(lost > 0);
-        user.user.updated_at = call.provider().clock.now();
-        writes.insert(0, Write::Update(user.user.row()?));
+        user.document.epoch += i64::from(lost > 0);
+        user.updated_at = call.provider().clock.now();
+        // Also where nothing about the user changes: it must still be there when it gets a membership.
+        writes.insert(0, Write::Update(user.row()?));
     }
     if !writes.is_empty() {
         let Written::Done { .. } = call.provider().store.write_resources(&writes).await? else { return Ok(None) };
         call.app.directory.refresh().await?;
-        let gained =
-            writes.iter().filter(|write| matches!(write, Write::Create(row) if row.kind == Membership::KIND)).count();
-        tracing::info!(user = %user.user.id, is_new, gained, lost, "an outside identity's account was brought up to date");
+        let detail = json!({"issuer": partner.issuer.name, "groupsGained": gained, "groupsLost": lost});
+        call.changed(if is_new { "user.create" } else { "user.update" }, user.id, detail).await?;
     }
-    Ok(Some(user.user))
+    Ok(Some(user))
 }
 
 struct Found {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shorepass_core::directory::{ExternalIdentity, User};
 use shorepass_core::{CredentialKind, EventKind, Outcome};
 use shorepass_identity::{FederationError, VerifiedToken, peek};
@@ -38,6 +38,7 @@ pub async fn answer(call: &Asking, form: &Query) -> Result<Answer, OAuthError> {
     let user = call.policy(|state| state.user_by_external(tenant, &identity).map(|user| user.id))?;
     if let Some(user) = user {
         raise_epoch(call, user).await?;
+        call.changed("user.sign-out", user, json!({"issuer": issuer.name})).await?;
         let principal = format!("user:{user}");
         let kind = CredentialKind::FederatedToken;
         call.record(

@@ -239,3 +239,38 @@ async fn passwords_are_not_taken_and_what_is_missing_is_named() {
     assert!(here.token(&form).await.1["error_description"].as_str().unwrap().contains("`client_id`"));
     here.world.running.shutdown().await;
 }
+
+#[tokio::test]
+async fn an_application_is_let_into_another_tenant_by_consent_and_as_long_as_it_stands_at_home() {
+    let here = Here::start().await;
+    let app = here.application().await;
+    let other = here.another_tenant().await;
+    let id = app.app_id.to_string();
+    let url = format!("{}/{}/oauth2/v2.0/token", here.base(), other.guid);
+    let scope = here.management();
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", id.as_str()),
+        ("client_secret", SECRET),
+        ("scope", scope.as_str()),
+    ];
+    let ask = async || {
+        let answer = here.post(&url, &[], &form).await;
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    assert_eq!(code(&ask().await), (401, 7_000_215), "nobody consented");
+    let presence = here.read::<ServicePrincipal>(app.id).await.document;
+    let presence = here.add(other.id, &id, presence).await;
+    assert_eq!(code(&ask().await), (401, 7_000_112), "not open to other tenants");
+    here.change(app.id, |sp: &mut ServicePrincipal| sp.multi_tenant = true).await;
+    let (status, answer) = ask().await;
+    assert_eq!(status, 200, "{answer}");
+    let claims = here.claims(&answer["access_token"], &here.base());
+    assert_eq!((claims.tid, claims.oid), (other.guid, presence), "it is somebody else there");
+    here.change(app.id, |sp: &mut ServicePrincipal| sp.enabled = false).await;
+    assert_eq!(code(&ask().await), (401, 7_000_112), "disabled at home");
+    here.change(app.id, |sp: &mut ServicePrincipal| sp.enabled = true).await;
+    here.write(Write::Delete { id: presence, etag: None }).await;
+    assert_eq!(code(&ask().await), (401, 7_000_215), "consent was taken back");
+    here.world.running.shutdown().await;
+}

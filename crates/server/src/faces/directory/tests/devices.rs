@@ -63,9 +63,7 @@ async fn many_ask_at_once_and_one_gets_the_tokens() {
     let page = device["verification_uri"].as_str().unwrap();
     let mut browser = Browser::new(&here);
     browser.send(page, &[("user_code", device["user_code"].as_str().unwrap())]).await;
-    let request = browser.request();
-    let form = [("request", request.as_str()), ("username", "ada"), ("password", PASSWORD)];
-    browser.send(&format!("{}/organizations/signin", here.base()), &form).await;
+    browser.sign_in("ada", PASSWORD).await;
     assert!(browser.page.contains("Connected"), "{}", browser.page);
     let answers = futures::future::join_all((0..8).map(|_| poll(&here, &device))).await;
     assert_eq!(answers.iter().filter(|(status, _)| *status == 200).count(), 1);

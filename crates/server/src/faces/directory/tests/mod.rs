@@ -22,7 +22,7 @@ use shorepass_core::directory::{
 use shorepass_identity::{IdentityClaims, ServerKey};
 use shorepass_store::MetaStore;
 use shorepass_store::resources::{Resource, Write, Written};
-use shorepass_store::rows::TenantRow;
+use shorepass_store::rows::{TenancyOutcome, TenantRow};
 use uuid::Uuid;
 
 use self::issuer::TestIssuer;
@@ -154,6 +154,22 @@ impl Here {
     }
 
     async fn user(&self, name: &str) -> Uuid {
+        self.user_in(self.tenant.id, name).await
+    }
+
+    async fn another_tenant(&self) -> TenantRow {
+        let id = self.world.running.app.new_id();
+        let account_number = "1000000000000002".to_owned();
+        let tenant = TenantRow { id, name: "other".to_owned(), guid: id, account_number, created_at: self.now() };
+        assert_eq!(self.store().create_tenant(&tenant).await.unwrap(), TenancyOutcome::Done);
+        while self.provider().tenants.all().await.unwrap().len() == 1 {
+            // Who names a tenant finds a new one at once; who names none, within a second.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tenant
+    }
+
+    async fn user_in(&self, tenant: Uuid, name: &str) -> Uuid {
         let document = User {
             display_name: "Ada <b>Lovelace</b>".to_owned(),
             enabled: true,
@@ -162,7 +178,7 @@ impl Here {
             invitation: None,
             epoch: 0,
         };
-        self.add(self.tenant.id, name, document).await
+        self.add(tenant, name, document).await
     }
 
     async fn get(&self, url: &str, headers: &[(&str, &str)]) -> reqwest::Response {

@@ -71,7 +71,14 @@ impl<'a> Browser<'a> {
     pub async fn sign_in(&mut self, name: &str, password: &str) {
         let request = self.request();
         let form = [("request", request.as_str()), ("username", name), ("password", password)];
-        self.send(&self.here.url("signin"), &form).await;
+        let address = self.form_address();
+        self.send(&address, &form).await;
+    }
+
+    /// Where the page's form goes.
+    fn form_address(&self) -> String {
+        let (_, rest) = self.page.split_once("action=\"").expect(&self.page);
+        rest.split_once('"').unwrap().0.to_owned()
     }
 
     /// A parameter of the address the browser was sent to.
@@ -291,8 +298,8 @@ async fn the_page_may_not_be_used_by_others() {
     stranger.open(&authorize(&here, &[])).await;
     stranger.send(&url, &form).await;
     assert_eq!(stranger.status, StatusCode::BAD_REQUEST, "another browser's page");
-    let any = format!("{}/organizations/signin", here.base());
-    browser.send(&any, &form).await;
+    let elsewhere = here.another_tenant().await;
+    browser.send(&format!("{}/{}/signin", here.base(), elsewhere.guid), &form).await;
     assert_eq!(browser.status, StatusCode::BAD_REQUEST, "another tenant's page");
     let changed = format!("{}A", &request[..request.len() - 1]);
     browser.send(&url, &[("request", &changed), ("username", "ada"), ("password", PASSWORD)]).await;
@@ -355,13 +362,18 @@ async fn az_gets_its_code_by_a_form_and_a_person_may_decline() {
 async fn who_names_no_tenant_is_found_in_his_own() {
     let here = Here::start().await;
     here.user("ada").await;
-    for name in ["ada", "ada@default"] {
+    let mut other = None;
+    // With one tenant, with two, and with a namesake in the other.
+    for (step, name) in ["ada", "ada@default", "ada", "ada@default", "ada@default"].into_iter().enumerate() {
+        if step == 2 {
+            other = Some(here.another_tenant().await);
+        } else if let (4, Some(other)) = (step, &other) {
+            here.user_in(other.id, "ada").await;
+        }
         let mut browser = Browser::new(&here);
         let url = authorize(&here, &[]).replace(&here.tenant.guid.to_string(), "organizations");
         browser.open(&url).await;
-        let request = browser.request();
-        let form = [("request", request.as_str()), ("username", name), ("password", PASSWORD)];
-        browser.send(&format!("{}/organizations/signin", here.base()), &form).await;
+        browser.sign_in(name, PASSWORD).await;
         let (status, answer) = redeem(&here, &browser.sent("code").unwrap(), &[]).await;
         assert_eq!(status, 200, "{answer}");
         assert_eq!(here.claims(&answer["access_token"], &here.base()).tid, here.tenant.guid);
