@@ -69,13 +69,15 @@ impl Control {
     pub async fn enable_admin(&self, actor: &Actor, name: &RegistryName) -> Result<AdminAccount> {
         let (_, record) = self.registry_for(actor, M::RegistryWrite, name).await?;
         self.allow(actor, M::RegistryRegenerateCredential, &Place::registry(record.registry.id, name))?;
+        // Switched on first: were it refused after the passwords were made, nobody would ever see them.
+        self.switch_admin(actor, &record, true).await?;
         let mut made = Vec::new();
         for which in PasswordName::BOTH {
             if !record.admin_passwords.iter().any(|row| row.slot == which.slot()) {
                 made.push((which, self.make_password(&record, which).await?));
             }
         }
-        self.switch_admin(actor, &record, true).await?;
+        self.directory.refresh().await?;
         Ok(account(&self.find(name).await?, &made))
     }
 

@@ -203,15 +203,16 @@ fn check_query(operation: &Operation, query: &Query) -> Result<(), Problem> {
     }
 }
 
-/// What a caller may not do is worth a line in the audit.
+/// What a caller may not do, and every change that was not made, is worth a line in the audit.
 fn refuse(call: &Managing, method: &Method, problem: Problem) -> Answer {
     let (status, reason) = (problem.status, problem.detail().to_owned());
-    if status == StatusCode::FORBIDDEN || status == StatusCode::UNAUTHORIZED {
+    let denied = status == StatusCode::FORBIDDEN || status == StatusCode::UNAUTHORIZED;
+    if denied || *method != Method::GET {
         let actor = &call.actor;
         call.app.recorder.record(AuditEvent {
             id: call.app.new_id(),
             time: call.app.clock.now(),
-            kind: EventKind::Denied,
+            kind: if denied { EventKind::Denied } else { EventKind::Management },
             outcome: Outcome::Failure,
             reason: reason.clone(),
             registry: Some(call.parameter("registry")).filter(|name| !name.is_empty()).map(str::to_owned),
