@@ -244,9 +244,9 @@ impl PolicyState {
         let Some(reference) = Self::reference(principal).filter(|_| self.tenant_of(principal) == Some(tenant)) else {
             return Vec::new();
         };
-        let mut found = Vec::new();
+        let (scopes, mut found) = (self.hashed(scopes), Vec::new());
         for holder in self.holders(reference) {
-            for assigned in self.matching(holder, scopes).filter(|assigned| assigned.tenant == tenant) {
+            for assigned in self.matching(holder, &scopes).filter(|assigned| assigned.tenant == tenant) {
                 let id = assigned.role;
                 let known = self.tenant_of_role(id).is_none_or(|of| of == tenant);
                 if let Some(role) = self.role(id).filter(|_| known) {

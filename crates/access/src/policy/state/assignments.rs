@@ -1,6 +1,7 @@
 //! Role assignments by who holds them and where.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use shorepass_core::directory::{AssignmentScope, PrincipalRef, RoleAssignment};
@@ -17,6 +18,7 @@ pub(in crate::policy) struct Assigned {
     pub(in crate::policy) tenant: Uuid,
     pub(in crate::policy) role: Uuid,
     pub(in crate::policy) holder: PrincipalRef,
+    scope: AssignmentScope,
     pub(in crate::policy) resource: Arc<Resource<RoleAssignment>>,
     pub(in crate::policy) condition: Option<Condition>,
 }
@@ -27,12 +29,18 @@ impl Assigned {
     }
 }
 
-type AtScopes = HashMap<AssignmentScope, Vec<Arc<Assigned>>>;
+/// A scope and its hash: taken once for a decision, however many groups' assignments are then searched.
+pub(in crate::policy) struct Hashed<'s> {
+    hash: u64,
+    scope: &'s AssignmentScope,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Assignments {
     by_id: HashMap<Uuid, Arc<Assigned>>,
-    by_principal: HashMap<PrincipalRef, AtScopes>,
+    /// Sorted by the scope's hash: what a search goes through lies side by side.
+    by_principal: HashMap<PrincipalRef, Vec<(u64, Arc<Assigned>)>>,
+    hasher: RandomState,
     by_scope: HashMap<AssignmentScope, Vec<Uuid>>,
 }
 
@@ -52,53 +60,59 @@ impl Assignments {
         };
         let (id, tenant, document) = (resource.id, resource.parent, &resource.document);
         let (role, holder) = (document.role, document.principal);
-        let assigned = Arc::new(Assigned { id, tenant, role, holder, resource, condition });
-        let document = assigned.document();
-        let at_scopes = self.by_principal.entry(document.principal).or_default();
-        at_scopes.entry(document.scope.clone()).or_default().push(Arc::clone(&assigned));
-        self.by_scope.entry(document.scope.clone()).or_default().push(id);
+        let scope = document.scope.clone();
+        let hash = self.hasher.hash_one(&scope);
+        let assigned = Arc::new(Assigned { id, tenant, role, holder, scope: scope.clone(), resource, condition });
+        let held = self.by_principal.entry(holder).or_default();
+        held.insert(held.partition_point(|(other, _)| *other < hash), (hash, Arc::clone(&assigned)));
+        self.by_scope.entry(scope).or_default().push(id);
         self.by_id.insert(id, assigned);
     }
 
     pub(super) fn remove(&mut self, id: Uuid) -> bool {
         let Some(assigned) = self.by_id.remove(&id) else { return false };
-        let document = assigned.document();
-        if let Some(at_scopes) = self.by_principal.get_mut(&document.principal) {
-            prune(at_scopes, &document.scope, |other| other.id != id);
-            if at_scopes.is_empty() {
-                self.by_principal.remove(&document.principal);
+        if let Some(held) = self.by_principal.get_mut(&assigned.holder) {
+            held.retain(|(_, other)| other.id != id);
+            if held.is_empty() {
+                self.by_principal.remove(&assigned.holder);
             }
         }
-        prune(&mut self.by_scope, &document.scope, |other| *other != id);
+        let scope = &assigned.scope;
+        if let Some(list) = self.by_scope.get_mut(scope) {
+            list.retain(|other| *other != id);
+            if list.is_empty() {
+                self.by_scope.remove(scope);
+            }
+        }
         true
+    }
+
+    pub(super) fn hashed<'s>(&self, scopes: &'s [AssignmentScope]) -> Vec<Hashed<'s>> {
+        scopes.iter().map(|scope| Hashed { hash: self.hasher.hash_one(scope), scope }).collect()
     }
 
     /// Those of one principal, at one of these scopes.
     pub(super) fn matching<'a, 's>(
         &'a self,
         principal: PrincipalRef,
-        scopes: &'s [AssignmentScope],
+        scopes: &'s [Hashed<'s>],
     ) -> impl Iterator<Item = &'a Arc<Assigned>> + use<'a, 's> {
-        let held = self.by_principal.get(&principal);
-        held.into_iter().flat_map(move |held| scopes.iter().filter_map(|scope| held.get(scope)).flatten())
+        let held = self.by_principal.get(&principal).map_or(&[][..], Vec::as_slice);
+        scopes.iter().flat_map(move |wanted| {
+            let from = held.partition_point(|(hash, _)| *hash < wanted.hash);
+            let same =
+                held.iter().skip(from).take_while(|(hash, _)| *hash == wanted.hash).map(|(_, assigned)| assigned);
+            same.filter(|assigned| assigned.scope == *wanted.scope)
+        })
     }
 
     /// All of one principal.
     pub(super) fn of(&self, principal: PrincipalRef) -> impl Iterator<Item = &Arc<Assigned>> {
-        self.by_principal.get(&principal).into_iter().flat_map(HashMap::values).flatten()
+        self.by_principal.get(&principal).into_iter().flatten().map(|(_, assigned)| assigned)
     }
 
     /// All at one scope.
     pub(super) fn at<'a>(&'a self, scope: &AssignmentScope) -> impl Iterator<Item = &'a Arc<Assigned>> + use<'a> {
         self.by_scope.get(scope).into_iter().flatten().filter_map(|id| self.by_id.get(id))
-    }
-}
-
-fn prune<T>(map: &mut HashMap<AssignmentScope, Vec<T>>, scope: &AssignmentScope, keep: impl Fn(&T) -> bool) {
-    if let Some(list) = map.get_mut(scope) {
-        list.retain(keep);
-        if list.is_empty() {
-            map.remove(scope);
-        }
     }
 }

@@ -11,7 +11,7 @@ use shorepass_core::directory::{
 use shorepass_store::resources::Resource;
 use uuid::Uuid;
 
-use super::assignments::Assigned;
+use super::assignments::{Assigned, Hashed};
 use super::{PolicyState, TokenMap};
 use crate::policy::cedar::Policies;
 use crate::policy::roles::{Role, built_in_role, role_id};
@@ -224,11 +224,15 @@ impl PolicyState {
         self.assignments.of(principal)
     }
 
+    pub(in crate::policy) fn hashed<'s>(&self, scopes: &'s [AssignmentScope]) -> Vec<Hashed<'s>> {
+        self.assignments.hashed(scopes)
+    }
+
     /// Assignments of one principal at any of these scopes.
     pub(in crate::policy) fn matching<'a, 's>(
         &'a self,
         principal: PrincipalRef,
-        scopes: &'s [AssignmentScope],
+        scopes: &'s [Hashed<'s>],
     ) -> impl Iterator<Item = &'a Arc<Assigned>> + use<'a, 's> {
         self.assignments.matching(principal, scopes)
     }
