@@ -27,7 +27,7 @@ const WRONG_CODES: u32 = 20;
 /// The directory's face: one OpenID provider per tenant.
 #[derive(Debug)]
 pub struct Provider {
-    pub(super) store: Arc<dyn MetaStore>,
+    pub(crate) store: Arc<dyn MetaStore>,
     pub(super) secrets: Arc<ServerKey>,
     pub(super) tokens: Arc<DirectoryTokens>,
     pub(super) passwords: Arc<Passwords>,
