@@ -69,7 +69,7 @@ fn parse(text: &str) -> Result<Said<'_>> {
             shown(text)
         ))
     };
-    let parts: Vec<&str> = text.trim_matches('/').splitn(9, '/').collect();
+    let parts: Vec<&str> = text.trim_matches('/').split('/').collect();
     let is = |word: &str, expected: &str| word.eq_ignore_ascii_case(expected);
     let registry = |name: &str| name.parse::<RegistryName>().map_err(|error| ControlError::Invalid(error.to_string()));
     let repository = |rest: &[&str]| {

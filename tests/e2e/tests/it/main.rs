@@ -4,6 +4,7 @@ mod admin;
 mod conformance;
 mod login;
 mod ops;
+mod principals;
 mod push_pull;
 mod third_party;
 mod threats;
