@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::access::AccessArgs;
+use crate::commands::account::AccountArgs;
 use crate::commands::ad_group::AdGroupArgs;
 use crate::commands::admin::AdminArgs;
 use crate::commands::audit::AuditArgs;
@@ -50,6 +51,9 @@ pub struct Global {
     /// Data directory of the server [env: SHOREPASS_DATA]
     #[arg(long, value_name = "DIR", global = true, help_heading = "Global options")]
     pub data: Option<PathBuf>,
+    /// Server elsewhere that you are signed in to (`account login`) [env: SHOREPASS_SERVER]
+    #[arg(long, value_name = "URL", global = true, help_heading = "Global options", conflicts_with_all = ["data", "config"])]
+    pub server: Option<String>,
     /// Configuration file of the server [env: SHOREPASS_CONFIG]
     #[arg(long, value_name = "FILE", global = true, help_heading = "Global options")]
     pub config: Option<PathBuf>,
@@ -93,6 +97,8 @@ pub enum Command {
     Subscription(SubscriptionArgs),
     /// Resource groups of a subscription
     ResourceGroup(ResourceGroupArgs),
+    /// Sessions at servers elsewhere
+    Account(AccountArgs),
     /// What happened, and who did it
     Audit(AuditArgs),
     /// Tell whether the server is well

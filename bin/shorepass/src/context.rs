@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::config::Environment;
 use crate::error::CliError;
-use crate::local::LocalServer;
 use crate::output::{self, Column, Format};
 use crate::printer::Printer;
+use crate::server::{self, Choice, LocalServer, RemoteServer, Server};
 
 #[derive(Debug)]
 pub struct Context {
@@ -24,13 +24,33 @@ pub struct Context {
     pub config: Option<PathBuf>,
     /// `--data`.
     pub data_flag: Option<PathBuf>,
+    /// `--server`.
+    pub server_flag: Option<String>,
     pub environment: Environment,
 }
 
 impl Context {
+    /// The server that is meant.
+    pub fn server(&self) -> anyhow::Result<Server> {
+        Ok(match Choice::of(self)? {
+            Choice::Socket => Server::Local(self.local()),
+            Choice::Session(server) => Server::Remote(RemoteServer::new(server::session(server)?)),
+        })
+    }
+
     /// The server of the data directory.
-    pub fn server(&self) -> LocalServer {
+    pub fn local(&self) -> LocalServer {
         LocalServer::at(&self.data)
+    }
+
+    /// An environment variable that is not empty.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a server elsewhere was named, so that no other is meant.
+    pub fn is_server_named(&self) -> bool {
+        self.server_flag.is_some() || self.variable("SHOREPASS_SERVER").is_some()
     }
 
     /// Prints an answer as the user wants it. The columns are those of the table; JSON shows the whole answer.

@@ -5,9 +5,9 @@ mod commands;
 mod config;
 mod context;
 mod error;
-mod local;
 mod output;
 mod printer;
+mod server;
 mod telemetry;
 
 use std::io::ErrorKind;
@@ -15,12 +15,13 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
+use shorepass_pull::directory::DirectoryError;
 
 use crate::cli::{Cli, Command};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::local::LocalError;
 use crate::printer::Printer;
+use crate::server::{IdentityError, LocalError, RemoteError, ServerError};
 
 fn main() -> ExitCode {
     let environment = config::environment();
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         query: global.query,
         config: global.config,
         data_flag: global.data,
+        server_flag: global.server,
         environment,
     };
     match run(command, &context) {
@@ -72,6 +74,7 @@ fn run(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
             Command::Tenant(args) => commands::tenant::run(args, context).await,
             Command::Subscription(args) => commands::subscription::run(args, context).await,
             Command::ResourceGroup(args) => commands::resource_group::run(args, context).await,
+            Command::Account(args) => commands::account::run(args, context).await,
             Command::Audit(args) => commands::audit::run(args, context).await,
             Command::Health => commands::health::run(context).await,
             Command::Keys(args) => commands::keys::run(args, context).await,
@@ -90,18 +93,35 @@ fn fail(error: &anyhow::Error, context: &Context) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let cli = error.downcast_ref::<CliError>();
-    let local = error.chain().find_map(|cause| cause.downcast_ref::<LocalError>());
-    let (message, hint) = match (cli, local) {
-        (_, Some(LocalError::NotRunning { .. })) => not_running(context),
-        (Some(cli), _) => (format!("{error:#}"), cli.remedy().map(str::to_owned)),
-        (None, Some(local)) => (format!("{error:#}"), local.hint()),
-        (None, None) => (format!("{error:#}"), None),
+    let (message, hint) = match cli {
+        Some(cli) => (format!("{error:#}"), cli.remedy().map(str::to_owned)),
+        None if is_not_running(error) => not_running(context),
+        None => (format!("{error:#}"), error.chain().find_map(remedy)),
     };
     context.printer.error(&output::clean(&message));
     if let Some(hint) = hint {
         context.printer.hint(&output::clean(&hint));
     }
     ExitCode::from(cli.map_or(1, CliError::code))
+}
+
+/// What an error of the client's side says to do next.
+fn remedy(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    None.or_else(|| cause.downcast_ref::<ServerError>()?.hint())
+        .or_else(|| cause.downcast_ref::<LocalError>()?.hint())
+        .or_else(|| cause.downcast_ref::<RemoteError>()?.hint())
+        .or_else(|| cause.downcast_ref::<IdentityError>()?.hint())
+        .or_else(|| cause.downcast_ref::<DirectoryError>()?.hint())
+}
+
+fn is_not_running(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let local = match cause.downcast_ref::<ServerError>() {
+            Some(ServerError::Local(local)) => Some(local),
+            _ => cause.downcast_ref::<LocalError>(),
+        };
+        matches!(local, Some(LocalError::NotRunning { .. }))
+    })
 }
 
 fn not_running(context: &Context) -> (String, Option<String>) {
@@ -111,5 +131,6 @@ fn not_running(context: &Context) -> (String, Option<String>) {
         Some(_) => format!("shorepass serve --data {data}"),
         None => "shorepass serve".to_owned(),
     };
-    (message, Some(format!("start it with `{start}`, or name another directory with `--data` or SHOREPASS_DATA")))
+    let other = "name another directory with `--data` or SHOREPASS_DATA, or sign in to a server elsewhere with `shorepass account login`";
+    (message, Some(format!("start it with `{start}`, {other}")))
 }

@@ -173,6 +173,25 @@ impl RegistryClient {
         tokens.access_token.or(tokens.token).ok_or_else(|| ClientError::Answer(self.host.clone()))
     }
 
+    /// A refresh token for an identity token of the registry's own directory (what-the-documents-say.md 2a).
+    ///
+    /// # Errors
+    /// The identity may not use this registry, or the token would have to be sent to another party.
+    pub async fn exchange(&self, tenant: &str, identity_token: &SecretString) -> Result<SecretString, ClientError> {
+        let (mut url, service) = self.token_endpoint()?;
+        url.set_path("/oauth2/exchange");
+        url.set_query(None);
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "access_token")
+            .append_pair("service", &service)
+            .append_pair("tenant", tenant)
+            .append_pair("access_token", identity_token.expose_secret())
+            .finish();
+        let request = self.http.post(url).header("content-type", "application/x-www-form-urlencoded").body(form);
+        let tokens: Tokens = self.json(request).await?;
+        tokens.refresh_token.ok_or_else(|| ClientError::Answer(self.host.clone()))
+    }
+
     /// A JSON answer of the registry itself (`/v2/_catalog`), with an access token.
     ///
     /// # Errors
@@ -203,7 +222,7 @@ impl RegistryClient {
     }
 }
 
-async fn bounded(mut response: Response) -> Option<Vec<u8>> {
+pub(crate) async fn bounded(mut response: Response) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.ok()? {
         if body.len() + chunk.len() > MAX_ANSWER {
@@ -215,7 +234,7 @@ async fn bounded(mut response: Response) -> Option<Vec<u8>> {
 }
 
 /// Redirects are not followed: a credential goes where it was meant to go or nowhere.
-fn client(host: &RegistryHost, scheme: Scheme, ca: Option<&Path>) -> Result<Client, ClientError> {
+pub(crate) fn client(host: &RegistryHost, scheme: Scheme, ca: Option<&Path>) -> Result<Client, ClientError> {
     let mut builder = Client::builder()
         .user_agent(USER_AGENT)
         .redirect(redirect::Policy::none())
@@ -234,6 +253,14 @@ fn client(host: &RegistryHost, scheme: Scheme, ca: Option<&Path>) -> Result<Clie
         builder = trusting(builder, host, certificates(path)?);
     }
     builder.build().map_err(ClientError::Setup)
+}
+
+/// For an endpoint of a workload's own environment: no proxy is between it and us. Over plain HTTP no authority is needed,
+/// and a container may have none.
+pub(crate) fn endpoint_client(plain: bool) -> Result<Client, ClientError> {
+    let builder = Client::builder().user_agent(USER_AGENT).redirect(redirect::Policy::none()).no_proxy();
+    let builder = if plain { builder.tls_certs_only([]) } else { builder };
+    builder.connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).build().map_err(ClientError::Setup)
 }
 
 /// A loopback server with a CA of its own is trusted by that CA alone; any other by the system's as well.

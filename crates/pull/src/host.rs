@@ -52,7 +52,7 @@ impl RegistryHost {
 }
 
 /// How a registry is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scheme {
     Https,
     /// Loopback only.

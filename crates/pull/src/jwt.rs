@@ -37,6 +37,14 @@ pub fn subject(token: &str) -> Option<String> {
     claims(token)?.sub
 }
 
+/// A claim that is a text.
+#[must_use]
+pub fn text(token: &str, claim: &str) -> Option<String> {
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?.trim_end_matches('=')).ok()?;
+    let claims: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&payload).ok()?;
+    Some(claims.get(claim)?.as_str()?.to_owned())
+}
+
 /// The actions of an access token's first `access` entry; empty for a token that cannot be read.
 #[must_use]
 pub fn actions(token: &str) -> Vec<String> {

@@ -142,32 +142,6 @@ impl LocalServer {
         self.send(Method::POST, path, Some(body), None).await
     }
 
-    /// # Errors
-    /// See [`LocalServer::get`].
-    pub async fn put(&self, path: &str, body: &Value) -> Result<Value, LocalError> {
-        self.send(Method::PUT, path, Some(body), None).await
-    }
-
-    /// # Errors
-    /// See [`LocalServer::get`].
-    pub async fn patch(&self, path: &str, body: &Value) -> Result<Value, LocalError> {
-        self.send(Method::PATCH, path, Some(body), None).await
-    }
-
-    /// Changes what is still as it was when it had this `etag`. `None`: whatever it is.
-    ///
-    /// # Errors
-    /// See [`LocalServer::get`]; status 412 when it has changed since.
-    pub async fn patch_if(&self, path: &str, body: &Value, etag: Option<&str>) -> Result<Value, LocalError> {
-        self.send(Method::PATCH, path, Some(body), etag).await
-    }
-
-    /// # Errors
-    /// See [`LocalServer::get`].
-    pub async fn delete(&self, path: &str) -> Result<(), LocalError> {
-        self.send(Method::DELETE, path, None, None).await.map(drop)
-    }
-
     /// The server's registries.
     ///
     /// # Errors
@@ -199,15 +173,6 @@ impl LocalServer {
         understood(&path, self.post(&path, &body).await?)
     }
 
-    /// One registry.
-    ///
-    /// # Errors
-    /// See [`LocalServer::get`]; status 404 when there is no such registry.
-    pub async fn registry(&self, name: &RegistryName) -> Result<LocalRegistry, LocalError> {
-        let path = format!("/api/v1/registries/{name}");
-        understood(&path, self.get(&path).await?)
-    }
-
     /// Where the server serves its registries.
     ///
     /// # Errors
@@ -218,7 +183,7 @@ impl LocalServer {
     }
 
     /// `path` with its query, if any. An answer without a body is `Value::Null`.
-    async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
@@ -270,7 +235,7 @@ fn understood<T: serde::de::DeserializeOwned>(path: &str, value: Value) -> Resul
     serde_json::from_value(value).map_err(|_| LocalError::Answer { path: path.to_owned() })
 }
 
-fn problem(status: StatusCode, body: &[u8]) -> LocalError {
+pub(crate) fn problem(status: StatusCode, body: &[u8]) -> LocalError {
     let title = || status.canonical_reason().unwrap_or("the server refused").to_lowercase();
     let fallback = Problem { title: title(), detail: String::new(), hint: None };
     let mut problem = serde_json::from_slice(body).unwrap_or(fallback);

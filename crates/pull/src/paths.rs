@@ -22,8 +22,18 @@ pub fn data_dir() -> PathBuf {
 /// Where `docker-credential-shorepass` keeps its credentials.
 #[must_use]
 pub fn credentials_file() -> Option<PathBuf> {
+    Some(config_dir()?.join("credentials.json"))
+}
+
+/// Where `shorepass account` keeps its sessions.
+#[must_use]
+pub fn accounts_file() -> Option<PathBuf> {
+    Some(config_dir()?.join("accounts.json"))
+}
+
+fn config_dir() -> Option<PathBuf> {
     let config = absolute("XDG_CONFIG_HOME").or_else(|| Some(directory("HOME")?.join(".config")))?;
-    Some(config.join("shorepass/credentials.json"))
+    Some(config.join("shorepass"))
 }
 
 /// Docker's `config.json`: in `$DOCKER_CONFIG`, else in `~/.docker`.

@@ -108,7 +108,7 @@ const MEMBERS: &[Column] = &[
 ];
 
 pub async fn run(args: AdGroupArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let server = context.server();
+    let server = context.server()?;
     match args.command {
         Command::Create(create) => {
             let body = given([
@@ -143,7 +143,7 @@ async fn remove(one: &OneMember, context: &Context) -> anyhow::Result<()> {
     let wanted = one.member_id.as_str();
     let ids: Vec<&str> = members.as_array().into_iter().flatten().filter_map(|member| is(member, wanted)).collect();
     match ids.as_slice() {
-        [id] => Ok(context.server().delete(&one.target.path(&format!("/members/{}", segment(id)))).await?),
+        [id] => Ok(context.server()?.delete(&one.target.path(&format!("/members/{}", segment(id)))).await?),
         [] => Err(CliError::new(format!("`{wanted}` is no member of `{}`", one.target.group.as_str()))
             .hint("see who is with `shorepass ad-group member list`; members of its groups are not its own")
             .into()),

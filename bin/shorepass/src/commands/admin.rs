@@ -60,7 +60,7 @@ const ACCOUNT: &[Column] = &[
 ];
 
 pub async fn run(args: AdminArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let server = context.server();
+    let server = context.server()?;
     let path = |registry: &RegistryArgument, action: &str| {
         format!("/api/v1/registries/{}/admin{action}", registry.or_default())
     };

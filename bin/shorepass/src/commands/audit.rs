@@ -135,7 +135,7 @@ async fn events(
     pairs.extend(until.map(|time| ("until", time.to_string())));
     pairs.push(("limit", limit.to_string()));
     let pairs: Vec<(&str, &str)> = pairs.iter().map(|(key, value)| (*key, value.as_str())).collect();
-    Ok(items(context.server().get(&format!("/api/v1/audit?{}", form_urlencoded(&pairs))).await?))
+    Ok(items(context.server()?.get(&format!("/api/v1/audit?{}", form_urlencoded(&pairs))).await?))
 }
 
 pub async fn run(args: AuditArgs, context: &Context) -> anyhow::Result<ExitCode> {

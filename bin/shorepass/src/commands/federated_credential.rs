@@ -90,7 +90,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub async fn run<O: Args + Owner>(command: FederatedCommand<O>, context: &Context) -> anyhow::Result<()> {
-    let server = context.server();
+    let server = context.server()?;
     match command {
         FederatedCommand::Create(new) => {
             let body = given([

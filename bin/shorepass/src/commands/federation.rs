@@ -138,7 +138,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub async fn run(args: FederationArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let server = context.server();
+    let server = context.server()?;
     match args.command {
         Command::Create(new) => {
             let [discovery, jwks, ca, sign_in] = new.trust.fields()?;

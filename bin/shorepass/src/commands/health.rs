@@ -12,7 +12,7 @@ const CHECKS: &[Column] =
 
 /// Exit code 1 when it is degraded; that it cannot be reached is an error, and also 1.
 pub async fn run(context: &Context) -> anyhow::Result<ExitCode> {
-    let health = context.server().get("/api/v1/health").await?;
+    let health = context.server()?.get("/api/v1/health").await?;
     if context.is_for_people() {
         context.show(health.get("checks").unwrap_or(&Value::Null), CHECKS)?;
     } else {

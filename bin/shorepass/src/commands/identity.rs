@@ -96,7 +96,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub async fn run(args: IdentityArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let server = context.server();
+    let server = context.server()?;
     match args.command {
         Command::Create(new) => {
             let body = given([

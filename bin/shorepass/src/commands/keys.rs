@@ -32,7 +32,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub async fn run(args: KeysArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let server = context.server();
+    let server = context.server()?;
     let answer = match args.command {
         Command::List => server.get("/api/v1/keys").await?,
         Command::Rotate => server.post("/api/v1/keys/rotate", &json!({})).await?,

@@ -9,7 +9,6 @@ use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use shorepass_core::SystemClock;
-use shorepass_pull::client::{ClientError, RegistryClient};
 use shorepass_pull::config::ClientConfig;
 use shorepass_pull::credential::{Credential, IDENTITY_TOKEN};
 use shorepass_pull::store::{CredentialStore, Stored};
@@ -31,7 +30,7 @@ pub struct LoginArgs {
     /// Print a token and the login server as JSON; start no program, touch no file
     #[arg(long)]
     expose_token: bool,
-    /// User name; without one, the server on this machine vouches for you
+    /// User name; without one, you are who you are signed in as (`account login`), or the operator of the server on this machine
     #[arg(short, long, value_name = "USER")]
     username: Option<String>,
     /// Password (seen by everyone who lists processes: prefer --password-stdin)
@@ -96,14 +95,14 @@ pub async fn run(args: LoginArgs, context: &Context) -> anyhow::Result<ExitCode>
 /// `TOKEN=$(shorepass login --expose-token --output tsv --query accessToken)`.
 async fn expose_token(args: &LoginArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let target = args.target.resolve(context).await?;
-    let minted = target.mint(context).await?.ok_or_else(|| {
+    let vouched = target.vouch(context).await?.ok_or_else(|| {
         CliError::new(format!(
-            "`{}` is not served by the server on this machine, which alone can vouch for you",
+            "`{}` is served neither by a server that you are signed in to nor by the one on this machine",
             target.host
         ))
-        .hint("run this where the registry is served, or sign in with `--username` and `--password-stdin`")
+        .hint("sign in to its server with `shorepass account login`, or run this where it is served")
     })?;
-    let answer = json!({ "accessToken": minted.refresh_token.expose_secret(), "loginServer": minted.login_server });
+    let answer = json!({ "accessToken": vouched.refresh_token.expose_secret(), "loginServer": vouched.login_server });
     let format = context.format.unwrap_or(Format::Json);
     context.printer.out(&output::render(&answer, format, context.query.as_deref())?)?;
     Ok(ExitCode::SUCCESS)
@@ -113,13 +112,13 @@ async fn sign_in(args: &LoginArgs, context: &Context, tool: &Tool) -> anyhow::Re
     let target = args.target.resolve(context).await?;
     let (credential, ca) = match (&args.username, args.read_password()?) {
         (Some(username), Some(password)) => (Credential::new(username, password), target.ca(context).await),
-        (None, _) => match target.mint(context).await? {
-            Some(minted) => (Credential::token(minted.refresh_token), minted.ca_file),
+        (None, _) => match target.vouch(context).await? {
+            Some(vouched) => (Credential::token(vouched.refresh_token), vouched.ca),
             None => return ask(args, &target, tool),
         },
         (Some(_), None) => return ask(args, &target, tool),
     };
-    let registry = reach(&target, ca.as_deref()).await?;
+    let registry = target.reach(ca.as_deref()).await?;
     let auth_file = paths::podman_auth().filter(|_| docker_has_identity_token(&target));
     let access = Access { scheme: registry.scheme(), ca, auth_file };
     let podman = tool.is_podman().await;
@@ -147,25 +146,15 @@ async fn sign_in(args: &LoginArgs, context: &Context, tool: &Tool) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-/// The registry must answer before a program is given a credential for it.
-async fn reach(target: &Target, ca: Option<&Path>) -> anyhow::Result<RegistryClient> {
-    let registry = RegistryClient::reach(&target.host, ca).await.map_err(|error| match &error {
-        ClientError::Certificate { .. } => CliError::new(error.to_string())
-            .hint("if the server made its own certificate, have SSL_CERT_FILE name its CA for this command"),
-        _ => CliError::new(error.to_string()),
-    })?;
-    if registry.status() == 403 {
-        return Err(CliError::new(target.no_access()).into());
-    }
-    Ok(registry)
-}
-
 /// Nobody vouches for the user: at a terminal the program itself asks for name and password; elsewhere nobody can answer.
 fn ask(args: &LoginArgs, target: &Target, tool: &Tool) -> anyhow::Result<ExitCode> {
     if !std::io::stdin().is_terminal() {
-        let why = format!("Unable to authenticate to '{}': the server on this machine does not serve it.", target.host);
+        let why = format!(
+            "Unable to authenticate to '{}': neither a server that you are signed in to nor the one on this machine serves it.",
+            target.host
+        );
         return Err(CliError::new(format!("{why} {NON_INTERACTIVE}"))
-            .hint("pass `--username USER --password-stdin`, or `--data` with the data directory of the server")
+            .hint("sign in to its server with `shorepass account login`, pass `--username USER --password-stdin`, or `--data` with the data directory of the server")
             .into());
     }
     let mut command = std::process::Command::new(tool.path());

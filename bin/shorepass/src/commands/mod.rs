@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub mod access;
+pub mod account;
 pub mod ad_group;
 pub mod admin;
 mod args;
@@ -79,7 +80,7 @@ async fn all_pages(
     top: Option<usize>,
     marker: fn(&Value) -> Option<&str>,
 ) -> anyhow::Result<Value> {
-    let server = context.server();
+    let server = context.server()?;
     let mut all: Vec<Value> = Vec::new();
     let mut last: Option<String> = None;
     loop {
@@ -104,7 +105,7 @@ async fn all_pages(
 
 /// Collects the pages of a list that tells by `next` where it goes on.
 async fn whole_list(context: &Context, path: &str, filter: &[(&str, &str)]) -> anyhow::Result<Value> {
-    let server = context.server();
+    let server = context.server()?;
     let mut all: Vec<Value> = Vec::new();
     let mut next: Option<String> = None;
     loop {
@@ -138,7 +139,7 @@ fn given<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
 
 /// Deletes what is at `path` after a question. What is not there is told before it is asked.
 async fn delete(context: &Context, path: &str, yes: bool, question: &str) -> anyhow::Result<()> {
-    let server = context.server();
+    let server = context.server()?;
     server.get(path).await?;
     context.confirm(yes, question)?;
     Ok(server.delete(path).await?)

@@ -166,7 +166,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub async fn run(args: RegistryArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let server = context.server();
+    let server = context.server()?;
     match args.command {
         Command::Create(create) => {
             let [sku, mode, as_arm, limits] = create.settings.fields();
@@ -207,7 +207,7 @@ async fn update_registry(update: &Update, context: &Context) -> anyhow::Result<(
     ];
     let body = changes(fields, "what is to change, such as `--sku` or `--admin-enabled`")?;
     let name = update.registry.or_default();
-    let changed = context.server().patch(&format!("/api/v1/registries/{name}"), &body).await?;
+    let changed = context.server()?.patch(&format!("/api/v1/registries/{name}"), &body).await?;
     context.show(&changed, COLUMNS)?;
     if update.admin_enabled == Some(true) {
         context.printer.note(&format!(
@@ -231,15 +231,15 @@ async fn identity(command: &Identity, context: &Context) -> anyhow::Result<()> {
     };
     let path = format!("/api/v1/registries/{}/identity", registry.or_default());
     let answer = match kind {
-        None => context.server().get(&path).await?,
-        Some(kind) => context.server().put(&path, &json!({ "type": kind })).await?,
+        None => context.server()?.get(&path).await?,
+        Some(kind) => context.server()?.put(&path, &json!({ "type": kind })).await?,
     };
     context.show(&answer, COLUMNS)
 }
 
 async fn delete_registry(delete: &Delete, context: &Context) -> anyhow::Result<()> {
     let name = delete.registry.required()?;
-    let server = context.server();
+    let server = context.server()?;
     let path = format!("/api/v1/registries/{name}");
     // A name that is not there is told before the question is asked.
     server.get(&path).await?;
@@ -257,7 +257,7 @@ async fn check_name(check: CheckName, context: &Context) -> anyhow::Result<ExitC
         Column::new("MESSAGE", "/message"),
     ];
     let name = check.positional.or(check.option).unwrap_or_default();
-    let answer = context.server().post("/api/v1/registries/check-name", &json!({ "name": name })).await?;
+    let answer = context.server()?.post("/api/v1/registries/check-name", &json!({ "name": name })).await?;
     context.show(&answer, ANSWER)?;
     let available = answer.get("nameAvailable").and_then(Value::as_bool).unwrap_or(false);
     Ok(if available { ExitCode::SUCCESS } else { ExitCode::FAILURE })

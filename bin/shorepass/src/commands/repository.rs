@@ -203,7 +203,7 @@ pub async fn run(args: RepositoryArgs, context: &Context) -> anyhow::Result<Exit
         }
         Command::Tags(contents) => show_contents(&contents, "_tags", TAG, context).await?,
         Command::Manifests(contents) => show_contents(&contents, "_manifests", MANIFEST, context).await?,
-        Command::Show(target) => context.show(&context.server().get(&target.path()).await?, target.columns())?,
+        Command::Show(target) => context.show(&context.server()?.get(&target.path()).await?, target.columns())?,
         Command::Delete(delete) => delete_target(&delete, context).await?,
         Command::Untag(untag) => remove_tag(&untag, context).await?,
         Command::Lock(lock) => change_lock(&lock, context).await?,
@@ -228,7 +228,7 @@ fn manifest_digest(manifest: &Value) -> Option<&str> {
 
 /// As `az` does it: an image by tag is its manifest, so all tags of that manifest go with it.
 async fn delete_target(delete: &Delete, context: &Context) -> anyhow::Result<()> {
-    let server = context.server();
+    let server = context.server()?;
     let target = &delete.target;
     let Some(image) = &target.image else {
         let repository = server.get(&target.path()).await?;
@@ -269,7 +269,7 @@ async fn remove_tag(untag: &Untag, context: &Context) -> anyhow::Result<()> {
     let Image::Tag(name, tag) = &untag.image else {
         return Err(CliError::usage("a digest is no tag").hint("give the tag to remove: `--image name:tag`").into());
     };
-    Ok(context.server().delete(&format!("{}{name}/_tags/{tag}", untag.registry.path())).await?)
+    Ok(context.server()?.delete(&format!("{}{name}/_tags/{tag}", untag.registry.path())).await?)
 }
 
 async fn change_lock(lock: &Lock, context: &Context) -> anyhow::Result<()> {
@@ -286,7 +286,7 @@ async fn change_lock(lock: &Lock, context: &Context) -> anyhow::Result<()> {
             .hint("to lock, give `--write-enabled false --delete-enabled false`; to unlock, the same with `true`")
             .into());
     }
-    let changed = context.server().patch(&lock.target.path(), &Value::Object(body)).await?;
+    let changed = context.server()?.patch(&lock.target.path(), &Value::Object(body)).await?;
     context.show(&changed, lock.target.columns())
 }
 

@@ -84,7 +84,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub async fn run(args: ResourceGroupArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let server = context.server();
+    let server = context.server()?;
     let answer = match args.command {
         Command::Create(new) => server.post(&new.place.path(""), &json!({ "name": new.name.as_str() })).await?,
         Command::List(place) => whole_list(context, &place.path(""), &[]).await?,

@@ -123,13 +123,13 @@ pub async fn run(args: ScopeMapArgs, context: &Context) -> anyhow::Result<ExitCo
                 ("actions", Some(json!(stored(&create.repositories.all)))),
                 ("description", create.description.map(Value::String)),
             ]);
-            let made = context.server().post(&create.target.registry.path("scope-maps"), &body).await?;
+            let made = context.server()?.post(&create.target.registry.path("scope-maps"), &body).await?;
             context.show(&made, ONE)?;
         }
         Command::List(registry) => {
             context.show(&whole_list(context, &registry.path("scope-maps"), &[]).await?, COLUMNS)?;
         }
-        Command::Show(target) => context.show(&context.server().get(&target.path()).await?, ONE)?,
+        Command::Show(target) => context.show(&context.server()?.get(&target.path()).await?, ONE)?,
         Command::Update(update) => change(&update, context).await?,
         Command::Delete(Delete { target, yes }) => {
             let question = format!("delete the scope map `{}`?", target.name.as_str());
@@ -149,7 +149,7 @@ const ATTEMPTS: usize = 3;
 /// The whole set of actions is sent, so it must not have changed since it was read.
 async fn change(update: &Update, context: &Context) -> anyhow::Result<()> {
     let (add, remove) = (stored(&update.add.all), stored(&update.remove.all));
-    let (server, path) = (context.server(), update.target.path());
+    let (server, path) = (context.server()?, update.target.path());
     let mut attempt = 1;
     loop {
         let map = server.get(&path).await?;

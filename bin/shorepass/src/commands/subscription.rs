@@ -69,7 +69,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub async fn run(args: SubscriptionArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let server = context.server();
+    let server = context.server()?;
     let answer = match args.command {
         Command::Create(new) => {
             let body = json!({ "name": new.subscription.as_str() });

@@ -57,7 +57,7 @@ const COLUMNS: &[Column] = &[
 const TENANTS: &str = "/api/v1/tenants";
 
 pub async fn run(args: TenantArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let server = context.server();
+    let server = context.server()?;
     let path = |tenant: &NameArgument| format!("{TENANTS}/{}", tenant.segment());
     let answer = match args.command {
         Command::Create(name) => server.post(TENANTS, &json!({ "name": name.as_str() })).await?,

@@ -188,7 +188,7 @@ pub async fn run(args: TokenArgs, context: &Context) -> anyhow::Result<ExitCode>
     match args.command {
         Command::Create(create) => create_token(create, context).await?,
         Command::List(registry) => show(context, whole_list(context, &registry.path("tokens"), &[]).await?)?,
-        Command::Show(target) => show(context, context.server().get(&target.path("")).await?)?,
+        Command::Show(target) => show(context, context.server()?.get(&target.path("")).await?)?,
         Command::Update(update) => {
             let body = changes(
                 [
@@ -197,7 +197,7 @@ pub async fn run(args: TokenArgs, context: &Context) -> anyhow::Result<ExitCode>
                 ],
                 "`--status` or `--scope-map`",
             )?;
-            show(context, context.server().patch(&update.target.path(""), &body).await?)?;
+            show(context, context.server()?.patch(&update.target.path(""), &body).await?)?;
         }
         Command::Delete(Delete { target, yes }) => {
             let question = format!("delete the token `{}`?", target.name.as_str());
@@ -226,7 +226,7 @@ async fn create_token(create: Create, context: &Context) -> anyhow::Result<()> {
         expiry,
         days,
     ]);
-    let made = context.server().post(&create.target.registry.path("tokens"), &body).await?;
+    let made = context.server()?.post(&create.target.registry.path("tokens"), &body).await?;
     let credentials = made.get("credentials").cloned().unwrap_or_default();
     if secrets::show_passwords(context, &made, &credentials)? {
         return Ok(());
@@ -243,7 +243,7 @@ async fn make_passwords(generate: &Generate, context: &Context) -> anyhow::Resul
     };
     let [expiry, days] = generate.expiry.fields();
     let body = given([("name", name.map(|name| json!(name))), expiry, days]);
-    let made = context.server().post(&generate.target.path("/passwords"), &body).await?;
+    let made = context.server()?.post(&generate.target.path("/passwords"), &body).await?;
     if !secrets::show_passwords(context, &made, &made)? {
         context.show(&made, secrets::PASSWORDS)?;
     }
@@ -257,7 +257,7 @@ async fn delete_passwords(delete: &DeletePasswords, context: &Context) -> anyhow
         return Err(CliError::usage("no password is named").hint("give `--password1`, `--password2` or both").into());
     }
     let question = format!("delete {} of the token `{}`?", names.join(" and "), delete.target.name.as_str());
-    let server = context.server();
+    let server = context.server()?;
     server.get(&delete.target.path("")).await?;
     context.confirm(delete.yes.yes, &question)?;
     for name in names {

@@ -99,7 +99,7 @@ const INVITATION: &[Column] = &[
 ];
 
 pub async fn run(args: UserArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let server = context.server();
+    let server = context.server()?;
     match args.command {
         Command::Create(create) => {
             let body = given([

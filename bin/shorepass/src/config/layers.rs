@@ -167,13 +167,16 @@ pub fn from_environment(variables: &BTreeMap<String, String>, findings: &mut Vec
     layer
 }
 
+/// Variables that are no settings of the server.
+const OTHER_VARIABLES: [&str; 2] = ["SHOREPASS_CONFIG", "SHOREPASS_SERVER"];
+
 /// A warning for each `SHOREPASS_` variable that is almost, but not quite, a setting. Others are left alone: Kubernetes
 /// sets some for every service named `shorepass…`.
 pub fn misspelt_variables(variables: &BTreeMap<String, String>) -> Vec<Finding> {
     let known: Vec<String> = all_keys().map(|key| format!("SHOREPASS_{}", key.to_ascii_uppercase())).collect();
-    let unknown = variables
-        .keys()
-        .filter(|name| name.starts_with("SHOREPASS_") && !known.contains(name) && *name != "SHOREPASS_CONFIG");
+    let unknown = variables.keys().filter(|name| {
+        name.starts_with("SHOREPASS_") && !known.contains(name) && !OTHER_VARIABLES.contains(&name.as_str())
+    });
     let mut warnings = Vec::new();
     for name in unknown {
         let near = known.iter().find(|candidate| strsim::damerau_levenshtein(name, candidate) <= 2);

@@ -55,7 +55,7 @@ fn tsv_row(row: &Value) -> String {
     let cells = |items: &mut dyn Iterator<Item = &Value>| items.map(tsv_cell).collect::<Vec<_>>().join("\t");
     match row {
         Value::Array(items) => cells(&mut items.iter()),
-        Value::Object(fields) => cells(&mut in_order(fields).into_iter().map(|(_, value)| value)),
+        Value::Object(fields) => cells(&mut in_order(fields).into_values()),
         scalar => tsv_cell(scalar),
     }
 }

@@ -1,6 +1,8 @@
 //! The command line as its user sees it: arguments in; standard output, standard error and exit code out.
 
 #[cfg(test)]
+mod account;
+#[cfg(test)]
 mod administration;
 #[cfg(test)]
 mod check_health;
@@ -8,6 +10,8 @@ mod check_health;
 mod configuration;
 #[cfg(test)]
 mod directory;
+#[cfg(test)]
+mod elsewhere;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]

@@ -121,5 +121,5 @@ async fn the_local_server_is_asked_and_its_problems_are_told() {
     let error = local.mint(&"nosuch1".parse().unwrap(), None).await.unwrap_err();
     assert_eq!((error.status(), error.to_string().as_str()), (Some(404), "there is no registry of that name"));
     assert_eq!(error.hint().as_deref(), Some("`shorepass registry list` shows them"));
-    assert_eq!(local.delete("/api/v1/registries/nosuch1").await.unwrap_err().status(), Some(404));
+    assert_eq!(local.get("/api/v1/registries/nosuch1").await.unwrap_err().status(), Some(404));
 }

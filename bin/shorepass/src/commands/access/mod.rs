@@ -111,7 +111,7 @@ async fn tell(explain: &Explain, context: &Context) -> anyhow::Result<ExitCode> 
     let mut pairs = vec![("action", explain.action.as_str()), ("resource", explain.resource.as_str())];
     pairs.extend(explain.principal.as_deref().map(|principal| ("principal", principal)));
     pairs.extend(from.as_deref().map(|address| ("from", address)));
-    let answer = context.server().get(&format!("/api/v1/access/explain?{}", form_urlencoded(&pairs))).await?;
+    let answer = context.server()?.get(&format!("/api/v1/access/explain?{}", form_urlencoded(&pairs))).await?;
     let allowed = answer.get("allowed").and_then(Value::as_bool).unwrap_or(false);
     if context.is_for_people() {
         let text = |key: &str| answer.get(key).and_then(Value::as_str).map(crate::output::clean);

@@ -99,7 +99,7 @@ fn read(file: &Path) -> anyhow::Result<String> {
 }
 
 pub async fn run(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
-    let server = context.server();
+    let server = context.server()?;
     match command {
         Command::Create(new) => {
             let body = given([

@@ -142,15 +142,15 @@ fn nobody(target: &Target) -> Fault {
     Fault::new("CONNECTIVITY_REFRESH_TOKEN_ERROR", text)
 }
 
-/// What there is to sign in with: the server on this machine, what our credential helper keeps, what docker or podman
+/// What there is to sign in with: the session or the server on this machine, what our credential helper keeps, what docker or podman
 /// keeps. With it, the CA of a local server that made its own certificate.
 pub(super) async fn credential_for(
     target: &Target,
     context: &Context,
 ) -> Result<Option<(Credential, Option<PathBuf>)>, Fault> {
     let fault = |text: String| Fault::new("CONNECTIVITY_REFRESH_TOKEN_ERROR", text);
-    if let Some(minted) = target.mint(context).await.map_err(|error| fault(error.to_string()))? {
-        return Ok(Some((Credential::token(minted.refresh_token), minted.ca_file)));
+    if let Some(vouched) = target.vouch(context).await.map_err(|error| fault(format!("{error:#}")))? {
+        return Ok(Some((Credential::token(vouched.refresh_token), vouched.ca)));
     }
     if let Some(file) = paths::credentials_file() {
         let store = CredentialStore::at(&file);

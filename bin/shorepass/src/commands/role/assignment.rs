@@ -166,7 +166,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
-    let server = context.server();
+    let server = context.server()?;
     match command {
         Command::Create(new) => {
             let body = given([
@@ -210,7 +210,7 @@ async fn remove(delete: &Delete, context: &Context) -> anyhow::Result<()> {
         }
     }
     for id in ids {
-        context.server().delete(&format!("{ASSIGNMENTS}/{}", segment(&id))).await?;
+        context.server()?.delete(&format!("{ASSIGNMENTS}/{}", segment(&id))).await?;
     }
     Ok(())
 }

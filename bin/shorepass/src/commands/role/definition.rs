@@ -132,7 +132,7 @@ const ONE: &[Column] = &[
 ];
 
 pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
-    let server = context.server();
+    let server = context.server()?;
     match command {
         Command::List(List { tenant, name, custom_role_only }) => {
             let name = name.as_deref().map(|name| ("name", name));

@@ -28,7 +28,7 @@ pub struct Create {
 }
 
 pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
-    let server = context.server();
+    let server = context.server()?;
     match command {
         Command::Create(Create { app_id, tenant }) => {
             let body = json!({ "appId": app_id.as_str() });

@@ -58,7 +58,7 @@ const SECRET: &[Column] =
     &[Column::new("APP ID", "/appId"), Column::new("PASSWORD", "/password"), Column::new("TENANT", "/tenant")];
 
 pub async fn run(command: Command, context: &Context) -> anyhow::Result<()> {
-    let server = context.server();
+    let server = context.server()?;
     match command {
         Command::Reset(reset) => {
             let [years, end] = reset.life.fields();

@@ -152,7 +152,7 @@ const SIGN_IN: &[Column] = &[
 ];
 
 pub async fn run(args: SpArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let server = context.server();
+    let server = context.server()?;
     match args.command {
         Command::Create(new) => create(&new, context).await?,
         Command::List(List { tenant, display_name, all: _ }) => {
@@ -181,7 +181,7 @@ pub async fn run(args: SpArgs, context: &Context) -> anyhow::Result<ExitCode> {
 
 /// What `az ad sp create-for-rbac` prints. The secret is shown before anything else is tried: nothing else has it.
 async fn create(new: &Create, context: &Context) -> anyhow::Result<()> {
-    let server = context.server();
+    let server = context.server()?;
     let certificate = new.cert.as_deref().map(secrets::certificate).transpose()?;
     let [years, end] = new.life.fields();
     let body = match &certificate {
