@@ -196,8 +196,12 @@ impl Control {
 
     /// Who is asked about.
     async fn subject(&self, actor: &Actor, said: Option<&str>, at: &Located) -> Result<Principal> {
-        let Some(said) = said else { return Ok(actor.principal().clone()) };
         let seen = self.allow(actor, M::RoleAssignmentRead, &at.place);
+        let Some(said) = said else {
+            // Another tenant's places are not there for him.
+            let here = seen.is_ok() || self.home_of(actor)? == Some(at.tenant);
+            return if here { Ok(actor.principal().clone()) } else { Err(Place::missing(&at.place.said)) };
+        };
         if let Err(refused) = seen {
             // About himself anybody may ask.
             return match self.principal_named(at.tenant, said).await.ok().and_then(signed_in_as) {

@@ -176,18 +176,19 @@ impl Control {
         Ok((permit, tenant))
     }
 
+    /// Only the operator is in no tenant, and names any; for everybody else there is his own.
     pub(crate) async fn tenant_named(&self, actor: &Actor, said: &str) -> Result<TenantRow> {
         let tenants = self.store.tenants().await?;
-        let home = if said == CURRENT_TENANT { self.home_of(actor)? } else { None };
-        let wanted = |tenant: &TenantRow| match home {
-            Some(home) => tenant.id == home,
-            None if said == CURRENT_TENANT => tenant.name == DEFAULT_REGISTRY,
-            None => {
-                tenant.name.eq_ignore_ascii_case(said)
-                    || said.parse::<Uuid>().is_ok_and(|id| id == tenant.guid || id == tenant.id)
+        let home = self.home_of(actor)?;
+        let named = |tenant: &TenantRow| match said {
+            CURRENT_TENANT => home.is_some() || tenant.name == DEFAULT_REGISTRY,
+            name => {
+                tenant.name.eq_ignore_ascii_case(name)
+                    || name.parse::<Uuid>().is_ok_and(|id| id == tenant.guid || id == tenant.id)
             }
         };
-        let found = tenants.into_iter().find(wanted);
+        let operator = matches!(actor.principal(), Principal::Operator { .. });
+        let found = tenants.into_iter().find(|tenant| (operator || home == Some(tenant.id)) && named(tenant));
         found.ok_or_else(|| Place::missing(&format!("tenant `{}`", shown(said))))
     }
 }

@@ -16,6 +16,8 @@ mod repositories;
 mod roles;
 mod route;
 mod tenancy;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod views;
 
