@@ -216,9 +216,18 @@ impl DirectoryClient {
 
 fn refusal(status: u16, body: &[u8]) -> Option<DirectoryError> {
     let refused: OAuthError = serde_json::from_slice(body).ok()?;
-    // Further lines are for who reads the server's log.
-    let description = refused.error_description.lines().next().unwrap_or_default().to_owned();
-    Some(DirectoryError::Refused { status, code: refused.error, description })
+    Some(DirectoryError::Refused { status, code: refused.error, description: for_people(&refused.error_description) })
+}
+
+/// Without what is for programs (`AADSTS50059: `) and for who reads the server's log (`Trace ID: …`).
+fn for_people(description: &str) -> String {
+    let first = description.lines().next().unwrap_or_default();
+    let text = first.split(" Trace ID: ").next().unwrap_or_default();
+    let text = match text.split_once(": ") {
+        Some((code, rest)) if code.starts_with("AADSTS") => rest,
+        _ => text,
+    };
+    text.trim().to_owned()
 }
 
 /// A text of 256 random bits, for `state` and `code_verifier`.
@@ -258,7 +267,11 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_line_of_a_refusal_is_shown() {
+    fn only_what_is_for_people_is_shown_of_a_refusal() {
+        assert_eq!(
+            for_people("AADSTS70020: The code: it has expired. Trace ID: 1 Timestamp: 2"),
+            "The code: it has expired."
+        );
         let body = br#"{"error":"invalid_client","error_description":"Wrong.\nTrace ID: 1","error_codes":[1]}"#;
         assert_eq!(refusal(401, body).unwrap().to_string(), "Wrong.");
         assert_eq!(refusal(400, br#"{"error":"slow_down"}"#).unwrap().to_string(), "slow_down");

@@ -111,8 +111,11 @@ pub async fn run(args: UserArgs, context: &Context) -> anyhow::Result<ExitCode> 
             show_invited(context, &server.post(&create.tenant.path("users"), &body).await?)?;
         }
         Command::List(List { tenant, display_name }) => {
-            let filter: Vec<_> = display_name.as_deref().map(|text| ("displayName", text)).into_iter().collect();
-            context.show(&whole_list(context, &tenant.path("users"), &filter).await?, COLUMNS)?;
+            let mut users = whole_list(context, &tenant.path("users"), &[]).await?;
+            if let (Some(wanted), Value::Array(all)) = (&display_name, &mut users) {
+                all.retain(|user| begins_with(user, wanted));
+            }
+            context.show(&users, COLUMNS)?;
         }
         Command::Show(target) => context.show(&server.get(&target.path("")).await?, COLUMNS)?,
         Command::Update(Update { target, display_name, enabled }) => {
@@ -134,6 +137,11 @@ pub async fn run(args: UserArgs, context: &Context) -> anyhow::Result<ExitCode> 
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn begins_with(user: &Value, wanted: &str) -> bool {
+    let name = user.get("displayName").and_then(Value::as_str).unwrap_or_default();
+    name.to_lowercase().starts_with(&wanted.to_lowercase())
 }
 
 /// A user of an outside provider is not invited.

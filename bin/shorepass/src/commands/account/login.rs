@@ -17,7 +17,7 @@ use crate::commands::args::Name;
 use crate::commands::secrets;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::server::{self, RemoteServer, Server, Signer};
+use crate::server::{self, IdentityError, RemoteServer, Server, Signer};
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("way").args(["use_device_code", "service_principal", "federated_token", "identity"]))]
@@ -113,7 +113,8 @@ pub async fn run(args: &LoginArgs, context: &Context) -> anyhow::Result<()> {
         Some(proof) => {
             account.proof = proof;
             let _busy = context.printer.busy("signing in");
-            identity::fetch(&mut account, &audience, &Signer, &SystemClock).await?
+            let fetched = identity::fetch(&mut account, &audience, &Signer, &SystemClock).await;
+            fetched.map_err(|error| tenant_needed(args, error))?
         }
         None => person(args, &mut account, &audience, context).await?,
     };
@@ -122,6 +123,16 @@ pub async fn run(args: &LoginArgs, context: &Context) -> anyhow::Result<()> {
     account.name = claim("upn").or_else(|| claim("preferred_username")).or_else(|| claim("appid")).unwrap_or_default();
     account.tokens.insert(audience, token);
     finish(account, context).await
+}
+
+/// Applications, unlike people, are looked for in one tenant only.
+fn tenant_needed(args: &LoginArgs, error: IdentityError) -> anyhow::Error {
+    match &error {
+        IdentityError::Directory(refused) if args.tenant.is_none() && refused.code() == Some("invalid_request") => {
+            CliError::new(error.to_string()).hint("name the application's tenant: `--tenant TENANT`").into()
+        }
+        _ => error.into(),
+    }
 }
 
 /// Keeps the session, and asks the server who that is.
