@@ -106,10 +106,12 @@ async fn a_denial_is_explained() {
     let principal = format!("sp:{app_id}");
     let ask = |action| {
         let resource = "/registries/default/repositories/team/app";
-        made(&server, &["access", "explain", "--principal", &principal, "--action", action, "--resource", resource])
+        let about = ["--principal", &principal, "--action", action, "--resource", resource, "--output", "json"];
+        server.cli(&[["access", "explain"].as_slice(), about.as_slice()].concat())
     };
-    assert_eq!(ask("content/write")["allowed"], Value::Bool(true));
-    let denied = ask("content/delete");
+    assert_eq!(ask("content/write").success().json()["allowed"], Value::Bool(true));
+    // A script can ask by the exit code alone.
+    let denied = ask("content/delete").failure().json();
     assert_eq!(denied["allowed"], Value::Bool(false));
     assert!(denied.to_string().contains("AcrDelete"), "{denied}");
 }
