@@ -94,6 +94,10 @@ const COLUMNS: &[Column] = &[
 
 /// A time, or how long before now.
 fn moment(text: &str) -> Result<Timestamp, String> {
+    moment_by(&SystemClock, text)
+}
+
+fn moment_by(clock: &dyn Clock, text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }
@@ -102,7 +106,7 @@ fn moment(text: &str) -> Result<Timestamp, String> {
             "`{text}` is neither a time such as `2026-11-22T10:00:00Z` nor how long ago, such as `90m`, `1h` or `7d`"
         )
     })?;
-    Ok(SystemClock.now().minus(ago))
+    Ok(clock.now().minus(ago))
 }
 
 impl Filter {
@@ -223,13 +227,16 @@ fn line(event: &Value, context: &Context) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use shorepass_core::time::TestClock;
+
     use super::*;
 
     #[test]
     fn a_moment_is_a_time_or_how_long_ago() {
         assert_eq!(moment("2026-11-22T10:00:00Z").unwrap().to_string(), "2026-11-22T10:00:00Z");
-        let hour = SystemClock.now().since(moment("1h").unwrap());
-        assert!(hour >= Duration::from_secs(3600) && hour < Duration::from_secs(3660), "{hour:?}");
+        let clock = TestClock::at(Timestamp::from_millis(1_795_311_000_123));
+        let hour = clock.now().since(moment_by(&clock, "1h").unwrap());
+        assert_eq!(hour, Duration::from_secs(3600));
         assert!(moment("yesterday").is_err());
     }
 }
