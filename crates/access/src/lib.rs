@@ -1,8 +1,7 @@
 //! The one decision: may this caller do this action on this repository, now? The answer is a [`Permit`], and what touches
 //! content takes a permit: a handler that did not ask does not compile.
 //!
-//! So far the principals are a registry's admin account, the local operator and anonymous; the directory's come with their
-//! issue, and are then decided here too.
+//! The decision itself is [`policy`]'s: pure, in memory. The [`Directory`] keeps it as fresh as the database.
 
 mod authoriser;
 mod caller;
@@ -16,6 +15,5 @@ pub use caller::{Caller, Ceiling};
 pub use directory::{Directory, POLL_INTERVAL, Unavailable};
 pub use manage::{Ask, Requester, Target};
 pub use permit::{
-    Catalog, Delete, Grant, Manage, MetadataRead, MetadataWrite, Permit, Pull, Push, RegistrySubject,
-    RepositorySubject, ServerSubject,
+    Catalog, Delete, Grant, Manage, MetadataRead, MetadataWrite, Permit, Pull, Push, RegistrySubject, RepositorySubject,
 };

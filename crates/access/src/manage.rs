@@ -10,7 +10,6 @@ use shorepass_store::rows::{Locks, RegistryRecord};
 use uuid::Uuid;
 
 use crate::authoriser::facts;
-use crate::permit::ServerSubject;
 use crate::policy::{
     DeniedBy, Explanation, Grantee, Holding, ManagementAction, Proof, Question, Right, ScopeChain, Who,
 };
@@ -59,19 +58,6 @@ pub struct Ask {
 }
 
 impl Authoriser {
-    /// The local operator may administer the server; nobody else.
-    ///
-    /// # Errors
-    /// [`Denial::Forbidden`] for anybody else.
-    pub fn manage(&self, principal: &Principal) -> Result<Permit<Manage, ServerSubject>, Denial> {
-        match principal {
-            Principal::Operator { .. } => {
-                Ok(Permit { subject: ServerSubject, principal: principal.clone(), action: PhantomData })
-            }
-            _ => Err(Denial::Forbidden),
-        }
-    }
-
     /// May the requester do this to that?
     ///
     /// # Errors

@@ -43,11 +43,11 @@ grants! {
     Catalog = CatalogList;
 }
 
-/// To administer: the operator's alone so far.
+/// To administer.
 #[derive(Debug, Clone, Copy)]
 pub enum Manage {}
 
-/// Proof that the authoriser allowed `A` on one repository (for [`Catalog`]: one registry; for [`Manage`]: the server).
+/// Proof that the authoriser allowed `A` on one repository (for [`Catalog`]: one registry; for [`Manage`]: a [`crate::Target`]).
 /// Only this crate makes one. It also carries what the decision had to look up, so that nothing is looked up twice.
 #[derive(Debug, Clone)]
 pub struct Permit<A, S = RepositorySubject> {
@@ -70,10 +70,6 @@ pub struct RepositorySubject {
 pub struct RegistrySubject {
     pub(crate) registry: Arc<RegistryRecord>,
 }
-
-/// What a permit to administer is about: the whole server.
-#[derive(Debug, Clone)]
-pub struct ServerSubject;
 
 impl<A, S> Permit<A, S> {
     #[must_use]

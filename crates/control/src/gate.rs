@@ -61,12 +61,7 @@ impl Place {
 
 /// A caller's word, as an error repeats it.
 pub(crate) fn shown(text: &str) -> String {
-    const SHOWN: usize = 80;
-    let mut short: String = text.chars().take(SHOWN).flat_map(char::escape_default).collect();
-    if text.chars().nth(SHOWN).is_some() {
-        short.push('…');
-    }
-    short
+    shorepass_core::text::excerpt(text, 80)
 }
 
 impl Control {

@@ -10,6 +10,7 @@ pub mod name;
 pub mod principal;
 pub mod reference;
 pub mod scope;
+pub mod text;
 pub mod time;
 
 pub use action::{Action, ActionSet};

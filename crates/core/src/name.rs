@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::excerpt;
+
 /// Why a name was refused. The message says which rule it broke.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -18,15 +20,8 @@ pub enum NameError {
     Tag(String),
 }
 
-/// What an error shows of an input that may be megabytes long.
-fn excerpt(input: &str) -> String {
-    const SHOWN: usize = 64;
-    let mut text: String = input.chars().take(SHOWN).flat_map(char::escape_default).collect();
-    if input.chars().nth(SHOWN).is_some() {
-        text.push('…');
-    }
-    text
-}
+/// Characters of a refused name that its error shows.
+const SHOWN: usize = 64;
 
 macro_rules! wire_string {
     ($(#[$doc:meta])* $name:ident, $valid:path, $error:path) => {
@@ -47,7 +42,7 @@ macro_rules! wire_string {
             fn from_str(input: &str) -> Result<Self, NameError> {
                 match $valid(input) {
                     Some(valid) => Ok(Self(valid)),
-                    None => Err($error(excerpt(input))),
+                    None => Err($error(excerpt(input, SHOWN))),
                 }
             }
         }

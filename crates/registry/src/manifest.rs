@@ -225,7 +225,7 @@ fn invalid(why: String) -> RegistryError {
 }
 
 fn cut(text: &str) -> String {
-    text.chars().take(100).flat_map(char::escape_default).collect()
+    shorepass_core::text::escaped(text, 100)
 }
 
 /// What an image's config says about where it runs.

@@ -169,8 +169,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::ManifestUnknown`], [`RegistryError::Locked`].
     pub async fn delete_tag(&self, permit: &Permit<Delete>, tag: &Tag) -> Result<()> {
-        let repository = repository_id(permit).map_err(|_| RegistryError::ManifestUnknown)?;
-        deleted(self.store.delete_tag(repository, tag, self.clock.now()).await?).map(|_| ())
+        self.remove_tag(permit, tag).await
     }
 
     /// The same for who may change metadata only.
@@ -178,6 +177,10 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::ManifestUnknown`], [`RegistryError::Locked`].
     pub async fn untag(&self, permit: &Permit<MetadataWrite>, tag: &Tag) -> Result<()> {
+        self.remove_tag(permit, tag).await
+    }
+
+    async fn remove_tag<A>(&self, permit: &Permit<A>, tag: &Tag) -> Result<()> {
         let repository = repository_id(permit).map_err(|_| RegistryError::ManifestUnknown)?;
         deleted(self.store.delete_tag(repository, tag, self.clock.now()).await?).map(|_| ())
     }

@@ -144,19 +144,17 @@ async fn public(
     let (parts, body) = request.into_parts();
     let body = observation.counted(body);
     let authority = authority(&parts)?;
-    let name = host_registry(app, authority, &origin)?;
-    let at_front = app.front.hosts.resolve(authority, &origin) == HostMatch::Default;
+    let (name, at_front) = host_registry(app, authority, &origin)?;
     let authority = authority.unwrap_or(&app.front.authority).to_owned();
-    if let Some(route) = DirectoryRoute::parse(parts.uri.path()).filter(|_| at_front) {
-        observation.route(route.template());
-        let (id, base) = (observation.id().as_str().to_owned(), app.front.hosts.base(&authority, &origin));
-        return Ok(directory::answer(app, &route, parts, body, &origin, &id, base).await);
-    }
-    if management::serves(parts.uri.path()) && at_front {
-        let base = app.front.hosts.base(&authority, &origin);
-        return Ok(manage(app, observation, parts, body, &origin, base).await.unwrap_or_else(Problem::into_answer));
-    }
-    let route = Route::parse(parts.uri.path())?;
+    // The registry's own routes first: they are the busy ones, and no other has a path of theirs.
+    let route = match Route::parse(parts.uri.path()) {
+        Ok(route) => route,
+        Err(error) if at_front => {
+            let answered = front(app, observation, parts, body, &origin, &authority).await;
+            return answered.ok_or_else(|| error.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
     observation.route(route.template());
     let need = route.need(&parts.method).ok_or_else(|| ApiError::method_not_allowed(&route))?;
     if route == Route::Root {
@@ -164,7 +162,7 @@ async fn public(
     }
     let hosts = &app.front.hosts;
     let record = app.directory.by_name(&name)?;
-    let mut call = Call {
+    let call = Call {
         app: Arc::clone(app),
         registry: record.ok_or_else(unknown_registry)?,
         login_server: hosts.login_server(&name, &authority, &origin),
@@ -177,19 +175,51 @@ async fn public(
         origin,
     };
     if need == Need::Nothing {
-        let form = if call.method == Method::POST {
-            let content_type = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            Some(tokens::read_form(content_type, body).await?)
-        } else {
-            None
-        };
-        let service = form.as_ref().unwrap_or(&call.query).get("service").map(str::to_owned);
-        serve_registry_of(&mut call, service.as_deref(), &authority)?;
-        return Ok(tokens::answer(&call, &route, form));
+        return token_service(call, &route, body, &authority, at_front).await;
     }
     let proven = call.app.authenticator.header(&call.headers, &call.registry, &call.login_server, call.origin.peer);
     let proven = proven.map_err(|failure| refuse_credential(&call, &need, &failure))?;
     distribution::answer(call, proven, route, need, body).await
+}
+
+/// What the server's own host serves besides registries: the directory, and the management API. `None` for other paths.
+async fn front(
+    app: &Arc<App>,
+    observation: &mut Observation,
+    parts: Parts,
+    body: RequestBody,
+    origin: &Origin,
+    authority: &str,
+) -> Option<Answer> {
+    let base = app.front.hosts.base(authority, origin);
+    if let Some(route) = DirectoryRoute::parse(parts.uri.path()) {
+        observation.route(route.template());
+        let id = observation.id().as_str().to_owned();
+        return Some(directory::answer(app, &route, parts, body, origin, &id, base).await);
+    }
+    if !management::serves(parts.uri.path()) {
+        return None;
+    }
+    Some(manage(app, observation, parts, body, origin, base).await.unwrap_or_else(Problem::into_answer))
+}
+
+/// The token service, and the keys its tokens are verified with.
+async fn token_service(
+    mut call: Call,
+    route: &Route,
+    body: RequestBody,
+    authority: &str,
+    at_front: bool,
+) -> Result<Answer, ApiError> {
+    let form = if call.method == Method::POST {
+        let content_type = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        Some(tokens::read_form(content_type, body).await?)
+    } else {
+        None
+    };
+    let service = form.as_ref().unwrap_or(&call.query).get("service").map(str::to_owned);
+    serve_registry_of(&mut call, service.as_deref(), authority, at_front)?;
+    Ok(tokens::answer(&call, route, form))
 }
 
 /// The management API, for callers with an identity token.
@@ -222,11 +252,12 @@ fn authority(parts: &Parts) -> Result<Option<&str>, ApiError> {
     .map_err(|error| ApiError::bad_request("UNSUPPORTED", error.to_string()))
 }
 
-/// Whose host this is. One that is not ours is told so before anything else is looked at.
-fn host_registry(app: &App, authority: Option<&str>, origin: &Origin) -> Result<RegistryName, ApiError> {
+/// Whose host this is, and whether it is the server's own. One that is not ours is told so before anything else is looked
+/// at.
+fn host_registry(app: &App, authority: Option<&str>, origin: &Origin) -> Result<(RegistryName, bool), ApiError> {
     match app.front.hosts.resolve(authority, origin) {
-        HostMatch::Registry(name) => Ok(name),
-        HostMatch::Default => DEFAULT_REGISTRY.parse().map_err(|_| unknown_registry()),
+        HostMatch::Registry(name) => Ok((name, false)),
+        HostMatch::Default => DEFAULT_REGISTRY.parse().map(|name| (name, true)).map_err(|_| unknown_registry()),
         HostMatch::Foreign => Err(ApiError::new(
             StatusCode::MISDIRECTED_REQUEST,
             "UNSUPPORTED",
@@ -241,14 +272,13 @@ fn unknown_registry() -> ApiError {
 
 /// The token service of a host answers for the registry of that host; that of the server's own host answers for all,
 /// because every challenge leads there when an external URL is configured.
-fn serve_registry_of(call: &mut Call, service: Option<&str>, authority: &str) -> Result<(), ApiError> {
+fn serve_registry_of(call: &mut Call, service: Option<&str>, authority: &str, at_front: bool) -> Result<(), ApiError> {
     let Some(service) = service.filter(|service| !service.is_empty()) else { return Ok(()) };
     let service = service.to_ascii_lowercase();
     if service == call.login_server {
         return Ok(());
     }
     let hosts = &call.app.front.hosts;
-    let at_front = hosts.resolve(Some(authority), &call.origin) == HostMatch::Default;
     if let (true, HostMatch::Registry(name)) = (at_front, hosts.resolve(Some(&service), &call.origin)) {
         let login_server = hosts.login_server(&name, authority, &call.origin);
         if login_server == service {

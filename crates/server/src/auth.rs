@@ -130,7 +130,8 @@ impl Authenticator {
                 .check(source, &account)
                 .map_err(|wait| fail("too many failed sign-ins", Some(wait.seconds)))?;
         }
-        let proven = self.admin(user, password, registry).or_else(|| self.of_directory(user, password, registry));
+        let presented = self.secrets.hash(password);
+        let proven = admin(user, &presented, registry).or_else(|| self.of_directory(user, &presented, registry));
         match proven {
             Some(proven) => {
                 if let (false, Some(source)) = (known, source) {
@@ -148,23 +149,10 @@ impl Authenticator {
         }
     }
 
-    fn admin(&self, user: &str, password: &str, registry: &Arc<RegistryRecord>) -> Option<Proven> {
-        // Both passwords are compared whatever the first comparison, the name and the switch say: the time tells nothing.
-        let row = registry
-            .admin_passwords
-            .iter()
-            .fold(None, |found, row| if self.secrets.verify(password, &row.hash) { Some(row) } else { found });
-        let named = user.eq_ignore_ascii_case(registry.registry.name.as_str());
-        let row = row.filter(|_| named && registry.registry.settings.admin_enabled)?;
-        let principal = Principal::Admin { registry: registry.registry.id };
-        let proof = (CredentialKind::AdminPassword, row.id, registry.registry.admin_epoch);
-        Some(own(registry, principal, proof, None))
-    }
-
     /// A service principal's secret or a repository token's password. An id is looked for among applications, any other
     /// name among the registry's tokens; the secret is compared whether there is one or not.
-    fn of_directory(&self, user: &str, password: &str, registry: &Arc<RegistryRecord>) -> Option<Proven> {
-        let presented = hex::encode(self.secrets.hash(password));
+    fn of_directory(&self, user: &str, presented: &[u8], registry: &Arc<RegistryRecord>) -> Option<Proven> {
+        let presented = hex::encode(presented);
         let now = self.clock.now();
         let found = self.directory.policy(|state| match user.parse::<Uuid>() {
             Ok(app_id) => service_principal(state, registry, app_id, &presented, now),
@@ -221,6 +209,17 @@ fn own(
     Proven { caller, expires }
 }
 
+fn admin(user: &str, presented: &[u8], registry: &Arc<RegistryRecord>) -> Option<Proven> {
+    // Both passwords are compared whatever the first comparison, the name and the switch say: the time tells nothing.
+    let passwords = registry.admin_passwords.iter();
+    let row = passwords.fold(None, |found, row| if same(&row.hash, presented) { Some(row) } else { found });
+    let named = user.eq_ignore_ascii_case(registry.registry.name.as_str());
+    let row = row.filter(|_| named && registry.registry.settings.admin_enabled)?;
+    let principal = Principal::Admin { registry: registry.registry.id };
+    let proof = (CredentialKind::AdminPassword, row.id, registry.registry.admin_epoch);
+    Some(own(registry, principal, proof, None))
+}
+
 fn service_principal(
     state: &PolicyState,
     registry: &Arc<RegistryRecord>,
@@ -233,7 +232,7 @@ fn service_principal(
     let right = state.client_credentials(home.id).find(|credential| {
         let document = &credential.document;
         let in_time = document.start <= now && now < document.expires_at;
-        matches!(&document.proof, ClientProof::Secret { hash, .. } if in_time && same(hash, presented))
+        matches!(&document.proof, ClientProof::Secret { hash, .. } if in_time && same(hash.as_bytes(), presented.as_bytes()))
     })?;
     let principal = Principal::ServicePrincipal { id: here.id };
     let epoch = state.epoch(&principal).ok()?;
@@ -251,15 +250,16 @@ fn repository_token(
     let token = state.token_by_name(registry.registry.id, name)?;
     let in_time = |end: Option<Timestamp>| end.is_none_or(|end| now < end);
     let mut passwords = token.document.passwords.iter();
-    let right = passwords.find(|password| in_time(password.expires_at) && same(&password.hash, presented))?;
+    let right = passwords
+        .find(|password| in_time(password.expires_at) && same(password.hash.as_bytes(), presented.as_bytes()))?;
     let principal = Principal::RepositoryToken { registry: registry.registry.id, id: token.id };
     let epoch = state.epoch(&principal).ok()?;
     Some(own(registry, principal, (CredentialKind::TokenPassword, right.id, epoch), right.expires_at))
 }
 
 /// Both are keyed digests; still compared in constant time.
-fn same(stored: &str, presented: &str) -> bool {
-    aws_lc_rs::constant_time::verify_slices_are_equal(stored.as_bytes(), presented.as_bytes()).is_ok()
+fn same(stored: &[u8], presented: &[u8]) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(stored, presented).is_ok()
 }
 
 fn proven(claims: &Claims, registry: Arc<RegistryRecord>) -> Proven {
@@ -337,6 +337,6 @@ impl Authorization {
 }
 
 /// A claimed name as the audit keeps it: short, and of printable characters.
-fn clip(text: &str) -> String {
-    text.chars().take(100).flat_map(char::escape_default).collect()
+pub fn clip(text: &str) -> String {
+    shorepass_core::text::escaped(text, 100)
 }

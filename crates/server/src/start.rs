@@ -145,8 +145,7 @@ impl Running {
     ///
     /// # Errors
     /// When they cannot be used; the old ones stay.
-    #[expect(clippy::unused_async, reason = "callers await it; reading certificates may come to need it")]
-    pub async fn reload(&self) -> Result<(), NetError> {
+    pub fn reload(&self) -> Result<(), NetError> {
         self.serving.reload_certificates(&*self.app.clock)
     }
 

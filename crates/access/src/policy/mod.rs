@@ -38,10 +38,5 @@ pub use state::{PolicyState, Proof};
 
 /// What an error shows of an input that may be long.
 fn excerpt(input: &str) -> String {
-    const SHOWN: usize = 100;
-    let mut text: String = input.chars().take(SHOWN).flat_map(char::escape_default).collect();
-    if input.chars().nth(SHOWN).is_some() {
-        text.push('…');
-    }
-    text
+    shorepass_core::text::excerpt(input, 100)
 }

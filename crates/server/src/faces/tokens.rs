@@ -190,11 +190,9 @@ fn exchange(call: &Call, form: &Query) -> Result<Answer, Refusal> {
 /// A token of the directory's, for this registry, for registries in general, or (as clients of old have it) for management
 /// where the registry takes those (azureADAuthenticationAsArmPolicy). `None` for what is no token of the directory's.
 fn identity(call: &Call, token: &str) -> Option<Result<Proven, Failure>> {
-    let front = &call.app.front;
-    let base = front.hosts.base(&front.authority, &front.origin);
     let mut audiences = vec![CONTAINER_REGISTRY_AUDIENCE, call.login_server.as_str()];
     if call.registry.registry.settings.authentication_as_arm {
-        audiences.push(&base);
+        audiences.push(call.app.provider.base());
     }
     let claims = match call.app.provider.tokens().verify(token, &audiences) {
         Ok(claims) => claims,

@@ -130,7 +130,7 @@ async fn reload(sources: &Sources<'_>, telemetry: &Telemetry, running: &Running)
             }
         }
     }
-    match running.reload().await {
+    match running.reload() {
         Ok(()) => tracing::info!("certificates read again"),
         Err(error) => tracing::error!("the old certificates stay in use: {error}"),
     }

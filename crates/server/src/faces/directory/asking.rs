@@ -14,6 +14,7 @@ use super::error::OAuthError;
 use super::provider::Provider;
 use super::route::TenantSegment;
 use crate::app::App;
+use crate::auth::clip;
 use crate::call::Query;
 use crate::net::Origin;
 
@@ -167,9 +168,4 @@ impl Asking {
     pub fn origin_text(&self) -> String {
         self.origin.peer.map_or_else(|| "socket".to_owned(), |peer| peer.to_string())
     }
-}
-
-/// A claimed name as the audit keeps it: short, and of printable characters.
-pub fn clip(text: &str) -> String {
-    text.chars().take(100).flat_map(char::escape_default).collect()
 }

@@ -8,10 +8,11 @@ use shorepass_core::directory::User;
 use shorepass_identity::{Account, secret_matches};
 use shorepass_store::resources::{Resource, Write, Written};
 
-use super::asking::{Asking, clip};
+use super::asking::Asking;
 use super::error::OAuthError;
 use super::pages::Refused;
 use super::{pages, signing_in};
+use crate::auth::clip;
 use crate::call::Query;
 use crate::respond::Answer;
 

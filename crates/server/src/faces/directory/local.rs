@@ -8,10 +8,11 @@ use shorepass_identity::Account;
 use shorepass_store::resources::Resource;
 use uuid::Uuid;
 
-use super::asking::{Asking, clip};
+use super::asking::Asking;
 use super::error::OAuthError;
 use super::grants::SignedIn;
 use super::pages::Refused;
+use crate::auth::clip;
 
 /// Longer than any name.
 const MAX_NAME: usize = 256;

@@ -1,9 +1,6 @@
-//! Managed identities and their federated credentials.
+//! Managed identities.
 
-use shorepass_control::{
-    FederatedCredentialPatch, FederatedCredentialView, IdentityPatch, IdentityView, Listed, Made,
-    NewFederatedCredential, NewIdentity, Owner,
-};
+use shorepass_control::{IdentityPatch, IdentityView, Listed, Made, NewIdentity};
 
 use super::reply::{Gone, Json, Shown};
 use super::{Managing, Problem};
@@ -12,10 +9,6 @@ type Answered<T> = Result<T, Problem>;
 
 fn identity(call: &Managing) -> &str {
     call.parameter("identity")
-}
-
-fn owner(call: &Managing) -> Owner<'_> {
-    Owner::Identity(identity(call))
 }
 
 pub async fn list(call: &Managing, (): ()) -> Answered<Listed<IdentityView>> {
@@ -36,37 +29,5 @@ pub async fn update(call: &Managing, Json(patch): Json<IdentityPatch>) -> Answer
 
 pub async fn delete(call: &Managing, (): ()) -> Answered<Gone> {
     call.control().delete_identity(&call.actor, call.tenant(), identity(call), call.expected).await?;
-    Ok(Gone)
-}
-
-pub async fn list_trusts(call: &Managing, (): ()) -> Answered<Listed<FederatedCredentialView>> {
-    Ok(call.control().federated_credentials(&call.actor, call.tenant(), owner(call), &call.page()?).await?)
-}
-
-pub async fn create_trust(
-    call: &Managing,
-    Json(new): Json<NewFederatedCredential>,
-) -> Answered<Made<FederatedCredentialView>> {
-    Ok(call.control().create_federated_credential(&call.actor, call.tenant(), owner(call), new).await?)
-}
-
-pub async fn show_trust(call: &Managing, (): ()) -> Answered<Shown<FederatedCredentialView>> {
-    let name = call.parameter("credential");
-    Ok(Shown(call.control().federated_credential(&call.actor, call.tenant(), owner(call), name).await?))
-}
-
-pub async fn update_trust(
-    call: &Managing,
-    Json(patch): Json<FederatedCredentialPatch>,
-) -> Answered<Shown<FederatedCredentialView>> {
-    let (control, name) = (call.control(), call.parameter("credential"));
-    let updated =
-        control.update_federated_credential(&call.actor, call.tenant(), owner(call), name, patch, call.expected);
-    Ok(Shown(updated.await?))
-}
-
-pub async fn delete_trust(call: &Managing, (): ()) -> Answered<Gone> {
-    let (control, name) = (call.control(), call.parameter("credential"));
-    control.delete_federated_credential(&call.actor, call.tenant(), owner(call), name, call.expected).await?;
     Ok(Gone)
 }

@@ -19,6 +19,7 @@ mod tenancy;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trusts;
 mod views;
 
 use std::str::FromStr;
@@ -64,13 +65,12 @@ impl Managing {
         query: Query,
         headers: &HeaderMap,
     ) -> Self {
-        let front = &app.front;
         let actor = Actor {
             requester: Requester::operator(uid),
             credential: CredentialKind::Socket,
             origin: "socket".to_owned(),
             request_id: Some(request_id),
-            base: front.hosts.base(&front.authority, &front.origin),
+            base: app.provider.base().to_owned(),
         };
         Self { app: Arc::clone(app), actor, route, query, expected: expected(headers), body: Vec::new() }
     }
@@ -195,7 +195,7 @@ async fn dispatch(call: &Managing, method: &Method) -> Result<Answer, Problem> {
 
 fn check_query(operation: &Operation, query: &Query) -> Result<(), Problem> {
     if let Some(unknown) = query.names().find(|name| !operation.query.contains(name)) {
-        let unknown: String = unknown.chars().take(64).flat_map(char::escape_default).collect();
+        let unknown = shorepass_core::text::escaped(unknown, 64);
         let known = if operation.query.is_empty() { "none".to_owned() } else { operation.query.join(", ") };
         return Err(Problem::bad_request(format!("there is no query parameter `{unknown}` here; there is {known}")));
     }
